@@ -1,0 +1,27 @@
+# cpulevel_room(NAME DEPENDS room...): one static library from every .cpp of the current folder and its
+# subfolders. A room lists the rooms that it may use; that is how the direction of the data is kept.
+function(cpulevel_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES;GENERATED" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(cpulevel_${name} STATIC ${sources} ${ROOM_GENERATED})
+  target_include_directories(cpulevel_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(cpulevel_${name} PRIVATE cpulevel_warnings PUBLIC fmt::fmt-header-only ${ROOM_LIBRARIES})
+  foreach(dependency ${ROOM_DEPENDS})
+    target_link_libraries(cpulevel_${name} PUBLIC cpulevel_${dependency})
+  endforeach()
+endfunction()
+
+# cpulevel_unit_tests(NAME rooms...): one test executable from every .cpp of tests/unit/NAME.
+function(cpulevel_unit_tests name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(unit_${name} ${sources})
+  target_link_libraries(unit_${name} PRIVATE cpulevel_warnings GTest::gtest GTest::gmock GTest::gtest_main)
+  foreach(room ${ARGN})
+    target_link_libraries(unit_${name} PRIVATE cpulevel_${room})
+  endforeach()
+  target_compile_definitions(unit_${name} PRIVATE CPULEVEL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(unit_${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit)
+endfunction()
