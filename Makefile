@@ -1,0 +1,58 @@
+# Everything that a fresh Debian 12 needs, then the job. `make` alone says what there is.
+#
+# Builds are incremental and stay in build/; compiler results are kept by ccache outside of the tree (CCACHE_DIR, by
+# default ~/.cache/ccache). JOBS limits how many compilers run at once.
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+
+.PHONY: help build demo test fuzz bench format tidy install clean setup
+
+help:
+	@echo 'make demo      install what the build needs, build, and show the main job on this machine (under 5 minutes)'
+	@echo 'make test      install what the tests need, build, run every test; the last line is the count'
+	@echo 'make build     the release build: build/release/src/cli/cpulevel'
+	@echo 'make fuzz      every fuzz target for FUZZ_SECONDS (60) each'
+	@echo 'make bench     the benchmarks'
+	@echo 'make format    clang-format over our sources      make tidy   clang-tidy over them'
+	@echo 'make install   to PREFIX (/usr/local), under DESTDIR where that is set'
+	@echo 'make clean     remove build/'
+
+setup:
+	@tools/setup.sh build
+
+build: setup
+	@tools/build.sh release $(JOBS)
+
+demo:
+	@tools/setup.sh build demo
+	@tools/build.sh release $(JOBS) cpulevel
+	@tools/demo.sh
+
+test:
+	@tools/setup.sh build test
+	@tools/test.sh $(JOBS)
+
+fuzz:
+	@tools/setup.sh build test
+	@tools/build.sh fuzz $(JOBS)
+	@tools/fuzz.sh build/fuzz $(or $(FUZZ_SECONDS),60)
+
+bench:
+	@tools/setup.sh build bench
+	@tools/build.sh release $(JOBS)
+	@tools/bench.sh
+
+format:
+	@tools/setup.sh lint
+	@git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' 'bench/*.h' 'bench/*.cpp' | xargs clang-format-19 -i
+
+tidy:
+	@tools/setup.sh build lint
+	@tools/tidy.sh $(JOBS)
+
+install: build
+	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	rm -rf build

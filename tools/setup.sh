@@ -1,0 +1,64 @@
+#!/bin/sh
+# Installs the Debian packages that the named groups need: tools/setup.sh build test
+# Does nothing, and needs no right and no network, when they are all there.
+set -eu
+
+# The compiler, the build, and the libraries that we link (docs/decisions/001-foundations.md).
+build='ca-certificates ccache cmake g++ libbenchmark-dev libcapstone-dev libcli11-dev libfmt-dev libgmock-dev libgtest-dev
+  make ninja-build nlohmann-json3-dev python3 scdoc'
+# What `make demo` runs bare and levelled.
+demo='openssl python3'
+# Real programs that the system tests run, compilers for the victims, clang for the fuzz targets.
+test='bubblewrap clang-19 cpuid default-jre-headless file gcc-multilib gdb git golang-go libclang-rt-19-dev musl-tools
+  nodejs openssl procps python3-jsonschema python3-numpy rustc strace util-linux'
+bench='openssl proot qemu-user strace'
+lint='clang-format-19 clang-tidy-19 shellcheck'
+
+wanted=
+for group in "$@"; do
+    case $group in
+        build) wanted="$wanted $build" ;;
+        demo) wanted="$wanted $demo" ;;
+        test) wanted="$wanted $test" ;;
+        bench) wanted="$wanted $bench" ;;
+        lint) wanted="$wanted $lint" ;;
+        *) echo "setup: unknown group '$group' (build, demo, test, bench, lint)" >&2; exit 2 ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "setup: this is not a Debian system, so nothing was installed. Needed, by their Debian names:" >&2
+    echo "$wanted" | fmt -w 100 >&2
+    exit 0
+fi
+
+missing=
+for package in $wanted; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "setup: these packages are missing, and there is neither root nor sudo to install them:" >&2
+        echo " $missing" | fmt -w 100 >&2
+        echo "setup: ask the administrator for: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+
+echo "setup: installing$missing"
+# Another apt on the machine is waited for, not failed at.
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086
+if { apt update && apt install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    exit 0
+fi
+tail -n 20 "$log" >&2
+echo "setup: apt-get could not install:$missing (its last lines are above)" >&2
+exit 1

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Every test in every build that finds something of its own. tools/test.sh JOBS
+#   release   unit and system tests, on the executable as it is shipped
+#   asan      the same under AddressSanitizer and UndefinedBehaviorSanitizer
+#   tsan      the same under ThreadSanitizer
+#   fuzz      each fuzz target for 10 seconds
+# The last line is the count over all of them: "N passed, N failed, N skipped". A skipped test says why.
+set -u
+cd "$(dirname "$0")/.."
+jobs=$1
+results=build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+
+say() { printf '\n== %s (%s s)\n' "$1" "$(($(date +%s) - started))"; }
+started=$(date +%s)
+
+# A build that fails is one failed test, and the others are still run.
+broken() {
+    echo "$1: the build failed"
+    echo "$1: build" >>"$results/broken"
+}
+
+run_ctest() {
+    preset=$1
+    say "$preset: build"
+    tools/build.sh "$preset" "$jobs" || { broken "$preset"; return; }
+    say "$preset: tests"
+    ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --progress --timeout 300 --no-tests=error \
+        --test-output-size-passed 4000000 --test-output-size-failed 4000000 \
+        --output-junit "$PWD/$results/$preset.xml" >"$results/$preset.log" 2>&1 || grep -v -E '^ *[0-9]+/[0-9]+ ' "$results/$preset.log"
+    [ -f "$results/$preset.xml" ] || { tail -n 30 "$results/$preset.log"; broken "$preset"; }
+    python3 tools/count_tests.py "$results/$preset.xml"
+}
+
+run_ctest release
+run_ctest asan
+run_ctest tsan
+
+say "fuzz: build"
+if tools/build.sh fuzz "$jobs" fuzz_targets; then
+    say "fuzz: 10 seconds each"
+    tools/fuzz.sh build/fuzz 10 | tee "$results/fuzz.log"
+else
+    broken fuzz
+fi
+
+say "all"
+python3 tools/count_tests.py --total "$results"
