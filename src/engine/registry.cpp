@@ -1,0 +1,114 @@
+// The writing half: called once at a supervisor's start.
+#include "engine/registry.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <new>
+#include <span>
+
+#include "engine/registry_layout.h"
+
+namespace cpulevel::engine {
+
+namespace {
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U  // since 6.3
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010  // since 5.1
+#endif
+
+// Cuts at a character's border, so that a cut UTF-8 text stays one; the last byte stays NUL.
+void put_text(std::span<char> field, std::string_view text) {
+    std::size_t length = std::min(text.size(), field.size() - 1);
+    if (length < text.size()) {
+        while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0U) == 0x80U) --length;
+    }
+    std::copy_n(text.begin(), length, field.begin());
+}
+
+// Words that a shell would not take as they are stand in single quotes.
+std::string shell_words(const std::vector<std::string>& command) {
+    std::string text;
+    for (const std::string& word : command) {
+        if (!text.empty()) text += ' ';
+        const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                   std::string_view("_-./:=,+@%").find(c) != std::string_view::npos;
+        });
+        if (plain) {
+            text += word;
+            continue;
+        }
+        text += '\'';
+        for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+        text += '\'';
+    }
+    return text;
+}
+
+// A channel that does not fit is left out with all that follow: half a line could say the opposite of the whole.
+std::string coverage_lines(const Coverage& coverage, std::size_t limit) {
+    std::string text;
+    for (const Channel& channel : coverage) {
+        std::string line;
+        line += name(channel.state);
+        for (const std::string_view field : {std::string_view(channel.name), std::string_view(channel.why)}) {
+            line += '\t';
+            for (const char c : field) line += c == '\t' || c == '\n' ? ' ' : c;
+        }
+        line += '\n';
+        if (text.size() + line.size() > limit) break;
+        text += line;
+    }
+    return text;
+}
+
+}  // namespace
+
+void TreeRecord::Unmap::operator()(void* page) const { ::munmap(page, sizeof(layout::Record)); }
+
+TreeCounters& TreeRecord::counters() const { return static_cast<layout::Record*>(page_.get())->counters; }
+
+Result<TreeRecord> TreeRecord::create(const TreeDescription& description) {
+    const std::string hint = "the program runs all the same; `cpulevel status` will not show it";
+    constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int descriptor = ::memfd_create(layout::kMemfdName, flags | MFD_NOEXEC_SEAL);
+    if (descriptor < 0 && errno == EINVAL) descriptor = ::memfd_create(layout::kMemfdName, flags);
+    if (descriptor < 0) {
+        return system_error(ErrorKind::machine, "cannot publish the tree's record", "memfd_create", hint);
+    }
+    Fd file(descriptor);
+    if (::ftruncate(file.get(), sizeof(layout::Record)) != 0) {
+        return system_error(ErrorKind::machine, "cannot publish the tree's record", "ftruncate", hint);
+    }
+    void* const address =
+        ::mmap(nullptr, sizeof(layout::Record), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    if (address == MAP_FAILED) {
+        return system_error(ErrorKind::machine, "cannot publish the tree's record", "mmap", hint);
+    }
+    std::unique_ptr<void, Unmap> page(address);
+    auto* const record = new (address) layout::Record;
+    put_text(record->level, description.level);
+    put_text(record->engine, description.engine);
+    put_text(record->cpuid_method, description.cpuid_method);
+    put_text(record->command, shell_words(description.command));
+    put_text(record->coverage, coverage_lines(description.coverage, record->coverage.size() - 1));
+    record->pid = ::getpid();
+    record->version = layout::kVersion;
+    record->magic = layout::kMagic;
+
+    // After the mapping was made: this seal keeps the mapping writable and refuses every later one.
+    constexpr int fixed = F_SEAL_SHRINK | F_SEAL_GROW;
+    if (::fcntl(file.get(), F_ADD_SEALS, fixed | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0 &&
+        ::fcntl(file.get(), F_ADD_SEALS, fixed | F_SEAL_SEAL) != 0) {
+        return system_error(ErrorKind::machine, "cannot seal the tree's record", "fcntl", hint);
+    }
+    return TreeRecord(std::move(file), std::move(page));
+}
+
+}  // namespace cpulevel::engine

@@ -1,0 +1,108 @@
+// The running trees: what each supervisor publishes, and how `status` finds it.
+//
+// A supervisor keeps its record in a file that exists only in memory (memfd) and holds it open. Whoever may look at
+// the supervisor's descriptors (its own user, root) finds the file in /proc/PID/fd by its name and reads it. So
+// there is no directory to agree on and to defend, nothing to clean up after a crash, no record that outlives its
+// process or is mistaken for another one's when a pid is used again; a container without a writable file
+// system has records too, and root on the host sees them. (Decision: docs/decisions/registry.md.)
+//
+// The counters are plain atomics in that file, mapped by the supervisor: an update is one store, without a system
+// call, a lock, or an event in its loop. The file is sealed: nobody, not even the same user, can resize it or write to
+// it through another descriptor.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "util/error.h"
+#include "util/fd.h"
+
+namespace cpulevel::engine {
+
+struct TreeDescription {
+    std::string level;                 // its name
+    std::string engine;                // "ptrace"
+    std::string cpuid_method;          // "CPUID faulting", "patched sites", "none", ...
+    std::vector<std::string> command;  // as started
+    Coverage coverage;                 // what does not fit into a record is cut off at the end
+};
+
+// Shared memory: the supervisor stores with memory_order_relaxed, readers may be a moment behind.
+struct TreeCounters {
+    std::atomic<std::uint64_t> processes{0};        // living now
+    std::atomic<std::uint64_t> threads{0};          // living now, all processes together
+    std::atomic<std::uint64_t> execs{0};            // programs levelled since the start
+    std::atomic<std::uint64_t> cpuid_traps{0};      // CPUID instructions answered by a stop
+    std::atomic<std::uint64_t> cpuid_sites{0};      // CPUID instructions changed to answer without a stop
+    std::atomic<std::uint64_t> signals_passed{0};   // delivered to the tree through the supervisor
+    std::atomic<std::uint64_t> uncovered_execs{0};  // programs of which some channel could not be levelled
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+class TreeRecord {
+   public:
+    // Publishes a record of the calling process. Fails only where memfd_create is denied (a sandbox); a supervisor
+    // goes on without a record then, and says so. A child made by fork() shares the memory until its exec, but
+    // a record counts only for the process that created it.
+    [[nodiscard]] static Result<TreeRecord> create(const TreeDescription& description);
+
+    TreeRecord(TreeRecord&&) noexcept = default;
+    TreeRecord& operator=(TreeRecord&&) noexcept = default;
+    ~TreeRecord() = default;
+
+    [[nodiscard]] TreeCounters& counters() const;
+
+   private:
+    struct Unmap {
+        void operator()(void* page) const;
+    };
+    TreeRecord(Fd file, std::unique_ptr<void, Unmap> page) : file_(std::move(file)), page_(std::move(page)) {}
+
+    Fd file_;
+    std::unique_ptr<void, Unmap> page_;
+};
+
+// One record as it was read. Text comes from another process: print it with util's printable().
+struct TreeView {
+    pid_t supervisor = 0;  // in the reader's pid namespace
+    uid_t owner = 0;       // the supervisor's real user
+    std::string level, engine, cpuid_method, command;
+    Coverage coverage;
+    std::chrono::seconds age{0};  // since the supervisor's start
+    std::uint64_t processes = 0, threads = 0, execs = 0, cpuid_traps = 0, cpuid_sites = 0, signals_passed = 0,
+                  uncovered_execs = 0;
+};
+
+struct TreeMember {
+    pid_t pid = 0;
+    std::string name;  // /proc/PID/comm
+};
+
+struct TreeListing {
+    std::vector<TreeView> trees;        // by the supervisor's pid
+    std::vector<std::string> problems;  // records that were found and not believed, and why
+    bool complete = false;              // all processes could be looked at (root); else only one's own user's
+};
+
+// `proc` is where procfs is mounted; another one is for tests.
+[[nodiscard]] TreeListing list_trees(const std::string& proc = "/proc");
+
+// The tree of which `pid` is the supervisor or a member (process or thread); nothing if it is in none. An error if there
+// is no such process.
+[[nodiscard]] Result<std::optional<TreeView>> find_tree(pid_t pid, const std::string& proc = "/proc");
+
+// The processes that the supervisor traces now, by pid.
+[[nodiscard]] std::vector<TreeMember> tree_members(pid_t supervisor, const std::string& proc = "/proc");
+
+// The process that traces `pid`; 0 if none. An error if there is no such process.
+[[nodiscard]] Result<pid_t> tracer_of(pid_t pid, const std::string& proc = "/proc");
+
+}  // namespace cpulevel::engine

@@ -1,0 +1,298 @@
+// The reading half. What it reads belongs to other processes, and as root to other users: nothing of it is believed
+// before it was checked, and nothing that they do to it can stop or harm the reader.
+//
+// - The link in /proc/PID/fd is opened without opening what it leads to (O_PATH); only a regular file with the
+//   seals of a record is then opened for reading. A pipe or a device of the same name is never touched.
+// - It is read by pread(), not mapped: no SIGBUS.
+// - The record names its process; a copy of the descriptor in a child that has not yet called exec is skipped.
+// - /proc/PID is held open as a directory: if the process ends, reads fail, they never turn to a new process
+//   with the same number.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "engine/registry.h"
+#include "engine/registry_layout.h"
+#include "util/text.h"
+
+namespace cpulevel::engine {
+
+namespace {
+
+constexpr std::size_t kMaximumDescriptors = 4096;  // of one process that are looked at: a record is an early one
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+std::optional<std::string> read_at(int directory, const char* name, std::size_t limit = 65536) {
+    const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file.valid()) return std::nullopt;
+    std::string content;
+    std::array<char, 4096> buffer;
+    while (content.size() < limit) {
+        const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return std::nullopt;
+        if (got == 0) break;
+        content.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    return content;
+}
+
+// The words behind "Name:" in /proc/PID/status.
+std::vector<std::string_view> status_words(std::string_view status, std::string_view name) {
+    std::vector<std::string_view> words;
+    for (const std::string_view line : split(status, '\n')) {
+        if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
+        for (const std::string_view word : split(line.substr(name.size() + 1), '\t')) {
+            if (!trim(word).empty()) words.push_back(trim(word));
+        }
+        break;
+    }
+    return words;
+}
+
+std::optional<pid_t> to_pid(std::string_view text) {
+    const auto value = parse_decimal(text);
+    if (!value || *value > 0x7fffffffU) return std::nullopt;
+    return static_cast<pid_t>(*value);
+}
+
+// Field 22 of /proc/PID/stat in ticks after the boot; fields are counted behind the last ')', since a name may hold both.
+std::optional<std::uint64_t> start_ticks(std::string_view stat) {
+    const auto close = stat.rfind(')');
+    if (close == std::string_view::npos || close + 2 > stat.size()) return std::nullopt;
+    const auto fields = split(stat.substr(close + 2), ' ');
+    constexpr std::size_t index = 22 - 3;
+    if (fields.size() <= index) return std::nullopt;
+    return parse_decimal(trim(fields[index]));
+}
+
+std::chrono::seconds age_of(int process, const std::string& proc) {
+    const auto stat = read_at(process, "stat");
+    const auto ticks = stat ? start_ticks(*stat) : std::nullopt;
+    std::ifstream uptime_file(proc + "/uptime");
+    double uptime = 0;
+    const long per_second = ::sysconf(_SC_CLK_TCK);
+    if (!ticks || !(uptime_file >> uptime) || per_second <= 0) return std::chrono::seconds{0};
+    const double age = uptime - static_cast<double>(*ticks) / static_cast<double>(per_second);
+    return std::chrono::seconds{age > 0 ? static_cast<std::int64_t>(age) : 0};
+}
+
+template <std::size_t size>
+std::optional<std::string> text_of(const std::array<char, size>& field) {
+    const auto end = std::ranges::find(field, '\0');
+    if (end == field.end()) return std::nullopt;
+    return std::string(field.begin(), end);
+}
+
+std::optional<Coverage> parse_coverage(std::string_view text) {
+    Coverage coverage;
+    for (const std::string_view line : split(text, '\n')) {
+        if (line.empty()) continue;
+        const auto fields = split(line, '\t');
+        if (fields.size() != 3) return std::nullopt;
+        Channel channel;
+        if (fields[0] == name(ChannelState::full)) {
+            channel.state = ChannelState::full;
+        } else if (fields[0] == name(ChannelState::partial)) {
+            channel.state = ChannelState::partial;
+        } else if (fields[0] != name(ChannelState::none)) {
+            return std::nullopt;
+        }
+        channel.name = fields[1];
+        channel.why = fields[2];
+        coverage.push_back(std::move(channel));
+    }
+    return coverage;
+}
+
+enum class Found { no, record, problem };
+
+struct Reading {
+    Found found = Found::no;
+    TreeView view;
+    std::string problem;
+};
+
+Reading not_believed(std::string why) { return {Found::problem, {}, std::move(why)}; }
+
+// `link` is what the name in the descriptor folder leads to; it has the name of a record.
+Reading read_record(int folder, const char* link, std::string_view own_pid) {
+    const Fd place(::openat(folder, link, O_PATH | O_CLOEXEC));
+    struct stat facts{};
+    if (!place.valid() || ::fstat(place.get(), &facts) != 0) return {};  // ended or closed meanwhile
+    if (!S_ISREG(facts.st_mode)) return not_believed("is not a regular file");
+    if (facts.st_size != static_cast<off_t>(sizeof(layout::Record))) {
+        return not_believed("has " + std::to_string(facts.st_size) + " bytes, a record of this version has " +
+                            std::to_string(sizeof(layout::Record)));
+    }
+    const std::string again = "/proc/self/fd/" + std::to_string(place.get());
+    const Fd file(::open(again.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!file.valid()) return not_believed("cannot be opened: " + std::string(std::strerror(errno)));
+    const int seals = ::fcntl(file.get(), F_GET_SEALS);
+    constexpr int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    if (seals < 0 || (seals & wanted) != wanted) return not_believed("is not sealed");
+
+    layout::Record record;
+    static_assert(std::is_trivially_destructible_v<layout::Record>);
+    if (::pread(file.get(), static_cast<void*>(&record), sizeof record, 0) != static_cast<ssize_t>(sizeof record)) {
+        return not_believed("cannot be read whole");
+    }
+    if (record.magic != layout::kMagic) return not_believed("does not begin as a record does");
+    if (record.version != layout::kVersion) {
+        return not_believed("has version " + std::to_string(record.version) + ", this program knows version " +
+                            std::to_string(layout::kVersion));
+    }
+    if (std::to_string(record.pid) != own_pid) return {};  // inherited over fork: the parent's record, not this one's
+
+    Reading reading{Found::record, {}, {}};
+    TreeView& view = reading.view;
+    const auto level = text_of(record.level);
+    const auto engine = text_of(record.engine);
+    const auto method = text_of(record.cpuid_method);
+    const auto command = text_of(record.command);
+    const auto lines = text_of(record.coverage);
+    const auto coverage = lines ? parse_coverage(*lines) : std::nullopt;
+    if (!level || !engine || !method || !command || !coverage) return not_believed("has a field without an end");
+    view.level = *level;
+    view.engine = *engine;
+    view.cpuid_method = *method;
+    view.command = *command;
+    view.coverage = *coverage;
+    const TreeCounters& counters = record.counters;
+    view.processes = counters.processes.load(std::memory_order_relaxed);
+    view.threads = counters.threads.load(std::memory_order_relaxed);
+    view.execs = counters.execs.load(std::memory_order_relaxed);
+    view.cpuid_traps = counters.cpuid_traps.load(std::memory_order_relaxed);
+    view.cpuid_sites = counters.cpuid_sites.load(std::memory_order_relaxed);
+    view.signals_passed = counters.signals_passed.load(std::memory_order_relaxed);
+    view.uncovered_execs = counters.uncovered_execs.load(std::memory_order_relaxed);
+    return reading;
+}
+
+struct ProcessReading {
+    Reading reading;
+    bool looked = false;  // its descriptors could be listed
+};
+
+ProcessReading read_process(const std::string& proc, pid_t pid) {
+    ProcessReading result;
+    const Fd process(::open((proc + "/" + std::to_string(pid)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!process.valid()) {
+        result.looked = errno == ENOENT;
+        return result;
+    }
+    Fd folder(::openat(process.get(), "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.valid()) {
+        result.looked = errno == ENOENT || errno == ESRCH;
+        return result;
+    }
+    const int folder_fd = folder.get();
+    const Directory listing(::fdopendir(folder.release()));
+    if (!listing) return result;
+    result.looked = true;
+    std::size_t looked_at = 0;
+    while (const dirent* entry = ::readdir(listing.get())) {
+        if (entry->d_name[0] == '.') continue;
+        if (++looked_at > kMaximumDescriptors) break;
+        std::array<char, 64> target{};
+        const ssize_t length = ::readlinkat(folder_fd, entry->d_name, target.data(), target.size());
+        if (length <= 0 ||
+            std::string_view(target.data(), static_cast<std::size_t>(length)) != layout::kLinkTarget) {
+            continue;
+        }
+        const auto status = read_at(process.get(), "status");
+        if (!status) return result;
+        const auto pids = status_words(*status, "NSpid");  // the last is the process's own view
+        const std::string own = pids.empty() ? std::to_string(pid) : std::string(pids.back());
+        Reading reading = read_record(folder_fd, entry->d_name, own);
+        if (reading.found == Found::no) continue;
+        if (reading.found == Found::problem) {
+            reading.problem = "process " + std::to_string(pid) + ", descriptor " + entry->d_name + ": " +
+                              layout::kMemfdName + " " + reading.problem;
+        } else {
+            reading.view.supervisor = pid;
+            const auto uids = status_words(*status, "Uid");
+            const auto owner = uids.empty() ? std::nullopt : parse_decimal(uids.front());
+            if (!owner) continue;
+            reading.view.owner = static_cast<uid_t>(*owner);
+            reading.view.age = age_of(process.get(), proc);
+        }
+        result.reading = std::move(reading);
+        if (result.reading.found == Found::record) break;
+    }
+    return result;
+}
+
+std::vector<pid_t> all_pids(const std::string& proc) {
+    std::vector<pid_t> pids;
+    const Directory listing(::opendir(proc.c_str()));
+    if (!listing) return pids;
+    while (const dirent* entry = ::readdir(listing.get())) {
+        if (const auto pid = to_pid(entry->d_name)) pids.push_back(*pid);
+    }
+    std::ranges::sort(pids);
+    return pids;
+}
+
+}  // namespace
+
+TreeListing list_trees(const std::string& proc) {
+    TreeListing listing;
+    listing.complete = true;
+    for (const pid_t pid : all_pids(proc)) {
+        ProcessReading process = read_process(proc, pid);
+        listing.complete = listing.complete && process.looked;
+        if (process.reading.found == Found::record) listing.trees.push_back(std::move(process.reading.view));
+        if (process.reading.found == Found::problem) listing.problems.push_back(std::move(process.reading.problem));
+    }
+    return listing;
+}
+
+Result<pid_t> tracer_of(pid_t pid, const std::string& proc) {
+    const std::string path = proc + "/" + std::to_string(pid);
+    const Fd process(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto status = process.valid() ? read_at(process.get(), "status") : std::nullopt;
+    if (!status) {
+        return usage_error("no such process", std::to_string(pid), {},
+                           "`cpulevel status` without a number lists all levelled trees");
+    }
+    const auto words = status_words(*status, "TracerPid");
+    return words.empty() ? 0 : to_pid(words.front()).value_or(0);
+}
+
+Result<std::optional<TreeView>> find_tree(pid_t pid, const std::string& proc) {
+    const auto tracer = tracer_of(pid, proc);
+    if (!tracer) return std::unexpected(tracer.error());
+    // A supervisor may itself be in another tree; asked for it, its own tree is meant.
+    for (const pid_t candidate : {pid, *tracer}) {
+        if (candidate == 0) continue;
+        ProcessReading process = read_process(proc, candidate);
+        if (process.reading.found == Found::record) return std::move(process.reading.view);
+    }
+    return std::nullopt;
+}
+
+std::vector<TreeMember> tree_members(pid_t supervisor, const std::string& proc) {
+    std::vector<TreeMember> members;
+    for (const pid_t pid : all_pids(proc)) {
+        const auto tracer = tracer_of(pid, proc);
+        if (!tracer || *tracer != supervisor) continue;
+        TreeMember member{pid, {}};
+        std::ifstream comm(proc + "/" + std::to_string(pid) + "/comm");
+        std::getline(comm, member.name);
+        members.push_back(std::move(member));
+    }
+    return members;
+}
+
+}  // namespace cpulevel::engine
