@@ -6,7 +6,7 @@
 #   fuzz      each fuzz target for 10 seconds
 # The last line is the count over all of them: "N passed, N failed, N skipped". A skipped test says why.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 jobs=$1
 results=build/test-results
 rm -rf "$results"
