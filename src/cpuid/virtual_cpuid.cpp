@@ -1,0 +1,241 @@
+// How the table is made.
+//
+// A level says which features are shown and, in `cpuid`, what each leaf answers. Three things stand between that
+// and an answer for every (EAX, ECX):
+//
+// - Fields that are not the level's. LIVE ones (APIC ids, topology) belong to the CPU that the thread is on, so the
+//   table has a mask for them. NAMED ones (vendor, brand, caches) of a level without nodes are this machine's.
+// - Questions that no dump holds. Above the maximum leaf Intel and AMD answer differently, and programs rely on it:
+//   old OpenSSL versions ask leaf 7 of the highest leaf's number without looking. The hypervisor range is above the
+//   maximum unless the level says that there is a hypervisor.
+// - Leaf 0xD. What XSAVE writes cannot be hidden, so its sizes are the promise that the level made (levelling.md),
+//   whatever stands in the dump; and where the level hides OSXSAVE it is empty, since a small size there is what
+//   lets programs corrupt their stack after a move.
+//
+// Last of all, every feature bit that is not in the level is cleared, so that no mistake of an earlier step, and no
+// field that a later CPU puts to another use, can show a feature that the level hides.
+#include "cpuid/virtual_cpuid.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "cpuid/leaf_shape.h"
+
+namespace cpulevel::cpuid {
+
+namespace {
+
+using arch::CpuidDump;
+using arch::CpuidField;
+using arch::CpuidKey;
+using arch::CpuidRegisters;
+using arch::Register;
+
+constexpr std::array kRegisters{Register::eax, Register::ebx, Register::ecx, Register::edx};
+constexpr std::uint32_t kXsaveLeaf = 0xd;
+constexpr std::uint32_t kAllSubleaves = 0xffffffff;
+constexpr std::uint32_t kRangeMask = 0xffff0000;
+
+std::uint32_t field_mask(const CpuidField& field) {
+    const auto width = static_cast<unsigned>(field.high - field.low + 1);
+    return (width >= 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << width) - 1) << field.low;
+}
+
+bool covers(const CpuidField& field, const CpuidKey& key) {
+    return field.leaf == key.leaf && field.first_subleaf <= key.subleaf && key.subleaf <= field.last_subleaf;
+}
+
+void set_bits(CpuidRegisters& registers, Register which, std::uint32_t mask, std::uint32_t value) {
+    registers.set(which, (registers.get(which) & ~mask) | (value & mask));
+}
+
+// The highest leaf of a range, from its first leaf's EAX; nothing if the range is not there or says nonsense.
+std::optional<std::uint32_t> stated_maximum(const CpuidDump& dump, std::uint32_t first) {
+    const auto registers = arch::find(dump, first);
+    if (!registers || registers->eax < first || (registers->eax & kRangeMask) != (first & kRangeMask)) {
+        return std::nullopt;
+    }
+    return registers->eax;
+}
+
+// Whether the machine has the leaf: if not, executing CPUID for it on an Intel CPU would give another leaf's data.
+bool machine_has(const CpuidDump& host, std::uint32_t leaf) {
+    if (host.empty()) return true;  // not known; the engine asked for LIVE answers all the same
+    const auto maximum = stated_maximum(host, leaf & kRangeMask);
+    return maximum && leaf <= *maximum;
+}
+
+void take_named_fields_from(const CpuidDump& host, std::span<const CpuidField> fields, CpuidDump& shown) {
+    for (const std::uint32_t first : {std::uint32_t{0}, kExtendedFirst}) {
+        const auto own = arch::find(host, first);
+        if (own && !stated_maximum(shown, first)) shown[{first, 0}].eax = own->eax;
+    }
+    for (const CpuidField& field : fields) {
+        if (field.rule != arch::Rule::Named && field.rule != arch::Rule::Live) continue;
+        const CpuidKey from{field.leaf, field.first_subleaf};
+        const CpuidKey to{field.leaf, field.last_subleaf};
+        for (auto at = host.lower_bound(from); at != host.end() && at->first <= to; ++at) {
+            CpuidRegisters& registers = shown[at->first];
+            if (field.rule == arch::Rule::Named) {
+                set_bits(registers, field.reg, field_mask(field), at->second.get(field.reg));
+            }
+        }
+    }
+}
+
+void promise_xsave_sizes(const level::Level& level, CpuidDump& shown) {
+    const arch::FeatureTable& table = arch::table(level.architecture);
+    const auto osxsave = table.find("osxsave");
+    if (osxsave && !level.features.contains(*osxsave)) {
+        shown.erase(shown.lower_bound({kXsaveLeaf, 0}), shown.upper_bound({kXsaveLeaf, kAllSubleaves}));
+        return;
+    }
+    if (!level.xsave) return;
+    const level::LevelXsave& xsave = *level.xsave;
+    const auto low = static_cast<std::uint32_t>(xsave.visible);
+    const auto high = static_cast<std::uint32_t>(xsave.visible >> 32U);
+    shown[{kXsaveLeaf, 0}] = {low, xsave.standard_size, xsave.standard_size, high};
+    shown[{kXsaveLeaf, 1}].ebx = xsave.compacted_size;
+    shown.erase(shown.lower_bound({kXsaveLeaf, 2}), shown.upper_bound({kXsaveLeaf, kAllSubleaves}));
+    for (const auto& [number, component] : xsave.components) {
+        const std::uint32_t flags = (component.supervisor ? 1U : 0U) | (component.aligned ? 2U : 0U);
+        shown[{kXsaveLeaf, number}] = {component.size, component.offset, flags, 0};
+    }
+}
+
+void hide_feature_bits(const level::Level& level, CpuidDump& shown) {
+    const arch::FeatureTable& table = arch::table(level.architecture);
+    (table.all() - level.features).for_each([&](arch::FeatureId id) {
+        for (const arch::CpuidPlace& place : table[id].cpuid) {
+            const auto at = shown.find({place.leaf, place.subleaf});
+            if (at != shown.end()) set_bits(at->second, place.reg, std::uint32_t{1} << place.bit, 0);
+        }
+    });
+    for (const CpuidField& field : table.fields()) {
+        if (field.rule != arch::Rule::Never) continue;
+        for (auto& [key, registers] : shown) {
+            if (covers(field, key)) set_bits(registers, field.reg, field_mask(field), 0);
+        }
+    }
+}
+
+// The bits that are features: LIVE answers leave them alone.
+CpuidRegisters feature_bits(const arch::FeatureTable& table, const CpuidKey& key) {
+    CpuidRegisters bits;
+    table.in_leaf(key.leaf, key.subleaf).for_each([&](arch::FeatureId id) {
+        for (const arch::CpuidPlace& place : table[id].cpuid) {
+            if (place.leaf == key.leaf && place.subleaf == key.subleaf) {
+                bits.set(place.reg, bits.get(place.reg) | std::uint32_t{1} << place.bit);
+            }
+        }
+    });
+    return bits;
+}
+
+// A key that stands for the subleaves that are not listed: only fields of all subleaves cover it.
+constexpr CpuidKey other_subleaves_of(std::uint32_t leaf) { return {leaf, kAllSubleaves}; }
+
+CpuidRegisters live_bits(const arch::FeatureTable& table, const CpuidKey& key, const CpuidDump& host) {
+    CpuidRegisters live;
+    if (!machine_has(host, key.leaf)) return live;
+    for (const CpuidField& field : table.fields()) {
+        if (field.rule == arch::Rule::Live && covers(field, key)) {
+            live.set(field.reg, live.get(field.reg) | field_mask(field));
+        }
+    }
+    if (repeats_subleaf(key.leaf)) live.edx = ~std::uint32_t{0};
+    const CpuidRegisters features = feature_bits(table, key);
+    for (const Register which : kRegisters) live.set(which, live.get(which) & ~features.get(which));
+    if (repeats_subleaf(key.leaf)) live.ecx &= ~std::uint32_t{0xff};
+    return live;
+}
+
+bool all_zero(const CpuidRegisters& registers) { return registers == CpuidRegisters{}; }
+
+bool shows_zeros_above_maximum(const CpuidRegisters& leaf_0) {
+    std::string vendor;
+    for (const std::uint32_t part : {leaf_0.ebx, leaf_0.edx, leaf_0.ecx}) {
+        for (unsigned shift = 0; shift < 32; shift += 8) vendor.push_back(static_cast<char>((part >> shift) & 0xffU));
+    }
+    return vendor == "AuthenticAMD" || vendor == "HygonGenuine";
+}
+
+}  // namespace
+
+VirtualCpuid VirtualCpuid::build(const level::Level& level, const CpuidDump& host) {
+    const arch::FeatureTable& table = arch::table(level.architecture);
+    CpuidDump shown = level.cpuid;
+    if (!level.identity) take_named_fields_from(host, table.fields(), shown);
+    promise_xsave_sizes(level, shown);
+    hide_feature_bits(level, shown);
+
+    VirtualCpuid result;
+    const CpuidRegisters leaf_0 = arch::find(shown, 0).value_or(CpuidRegisters{});
+    result.above_maximum_repeats_highest_ = !shows_zeros_above_maximum(leaf_0);
+    // Leaf 2, AL: how often to execute the leaf; always 1. Programs loop on it.
+    if (result.above_maximum_repeats_highest_ && leaf_0.eax >= 2) set_bits(shown[{2, 0}], Register::eax, 0xff, 1);
+
+    result.ranges_[0] = {0, stated_maximum(shown, 0).value_or(0)};
+    const auto leaf_1 = arch::find(shown, 1);
+    if (leaf_1 && (leaf_1->ecx >> 31U) == 1) result.ranges_[1] = {kHypervisorFirst, kHypervisorLast};
+    if (const auto last = stated_maximum(shown, kExtendedFirst)) result.ranges_[2] = {kExtendedFirst, *last};
+    if (const auto last = stated_maximum(shown, kCentaurFirst)) result.ranges_[3] = {kCentaurFirst, *last};
+
+    for (const auto& [key, registers] : shown) {
+        if (!result.in_range(key.leaf)) continue;
+        const bool subleaves = uses_subleaf(key.leaf);
+        if (key.subleaf != 0) {
+            if (!subleaves) continue;
+            const auto first = arch::find(shown, key.leaf).value_or(CpuidRegisters{});
+            if (states_last_subleaf(key.leaf) && key.subleaf > first.eax) continue;
+        }
+        Entry entry{.fixed = registers,
+                    .live = live_bits(table, key, host),
+                    .has_subleaves = subleaves,
+                    .repeats_subleaf = repeats_subleaf(key.leaf)};
+        if (entry.repeats_subleaf) set_bits(entry.fixed, Register::ecx, 0xff, 0);
+        for (const Register which : kRegisters) {
+            entry.fixed.set(which, entry.fixed.get(which) & ~entry.live.get(which));
+        }
+        result.entries_[key] = entry;
+        if (!subleaves || result.other_subleaves_.contains(key.leaf)) continue;
+        const Entry others{.fixed = {},
+                           .live = live_bits(table, other_subleaves_of(key.leaf), host),
+                           .has_subleaves = true,
+                           .repeats_subleaf = repeats_subleaf(key.leaf)};
+        if (others.repeats_subleaf || !all_zero(others.live)) result.other_subleaves_[key.leaf] = others;
+    }
+    return result;
+}
+
+bool VirtualCpuid::in_range(std::uint32_t leaf) const {
+    return std::ranges::any_of(ranges_, [&](const Range& range) { return range.first <= leaf && leaf <= range.last; });
+}
+
+CpuidRegisters VirtualCpuid::answer(std::uint32_t leaf, std::uint32_t subleaf, const RealCpuid& real) const {
+    if (!in_range(leaf)) {
+        if (!above_maximum_repeats_highest_) return {};
+        leaf = maximum_basic_leaf();
+    }
+    const std::uint32_t asked = uses_subleaf(leaf) ? subleaf : 0;
+    const Entry* entry = nullptr;
+    if (const auto at = entries_.find({leaf, asked}); at != entries_.end()) {
+        entry = &at->second;
+    } else if (const auto others = other_subleaves_.find(leaf); others != other_subleaves_.end()) {
+        entry = &others->second;
+    } else {
+        return {};
+    }
+    CpuidRegisters result = entry->fixed;
+    if (!all_zero(entry->live)) {
+        const CpuidRegisters own = real(leaf, asked);
+        for (const Register which : kRegisters) {
+            result.set(which, result.get(which) | (own.get(which) & entry->live.get(which)));
+        }
+    }
+    if (entry->repeats_subleaf) result.ecx |= subleaf & 0xffU;
+    return result;
+}
+
+}  // namespace cpulevel::cpuid
