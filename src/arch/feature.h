@@ -55,7 +55,9 @@ struct Feature {
     std::string_view source;  // manual and section, kernel file, header
 };
 
-// A field of CPUID that is not one feature bit: sizes, counts, identities. x86 only.
+// A field of CPUID that is not one feature bit: sizes, counts, identities. x86 only. One row a place: fields with
+// several places (brand, cache parameters) have several rows of one name. Fields and feature bits never overlap; a
+// bit that is in neither is unknown, and no level shows it.
 struct CpuidField {
     std::string_view name;
     std::uint32_t leaf = 0;
@@ -72,6 +74,12 @@ struct NamedLevel {
     std::string_view name;  // "x86-64-v3", "armv8.2-a"
     std::span<const FeatureId> features;  // closed under needs
     std::string_view source;
+};
+
+// A name or alias in the form in which names are compared: lower case, '.' and '-' as '_'.
+struct NameEntry {
+    std::string_view key;
+    FeatureId id;
 };
 
 class FeatureTable {
@@ -110,14 +118,16 @@ class FeatureTable {
     void apply_to_cpuid(const FeatureSet& set, CpuidDump& dump) const;
 
     constexpr FeatureTable(Architecture architecture, std::span<const Feature> features,
-                           std::span<const CpuidField> fields, std::span<const NamedLevel> levels)
-        : architecture_(architecture), features_(features), fields_(fields), levels_(levels) {}
+                           std::span<const CpuidField> fields, std::span<const NamedLevel> levels,
+                           std::span<const NameEntry> names)
+        : architecture_(architecture), features_(features), fields_(fields), levels_(levels), names_(names) {}
 
    private:
     Architecture architecture_;
     std::span<const Feature> features_;
     std::span<const CpuidField> fields_;
     std::span<const NamedLevel> levels_;
+    std::span<const NameEntry> names_;  // sorted by key
 };
 
 [[nodiscard]] const FeatureTable& table(Architecture architecture);
