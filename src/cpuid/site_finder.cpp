@@ -1,0 +1,128 @@
+#include "cpuid/site_finder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpuid/code_range.h"
+#include "cpuid/decoder.h"
+#include "cpuid/elf_image.h"
+#include "cpuid/range_analysis.h"
+
+namespace cpulevel::cpuid {
+namespace {
+
+// Decoded instructions per byte of executable code before the finder gives up (see analyse()): the two decodes of
+// every function need less than one, and functions are named by up to three sources.
+constexpr std::uint64_t kBudgetPerByte = 4;
+
+// Addresses in a segment where a byte stands with one of two others behind it.
+std::vector<std::uint64_t> find_pairs(const ElfImage::Segment& segment, std::span<const std::byte> bytes, std::byte first,
+                                      std::byte second) {
+    std::vector<std::uint64_t> found;
+    const std::byte* const begin = bytes.data();
+    const std::byte* const end = begin + bytes.size();
+    for (const std::byte* at = begin; at != end; ++at) {
+        at = static_cast<const std::byte*>(std::memchr(at, std::to_integer<int>(first), static_cast<std::size_t>(end - at)));
+        if (at == nullptr) break;
+        if (at + 1 != end && at[1] == second) found.push_back(segment.address + static_cast<std::uint64_t>(at - begin));
+    }
+    return found;
+}
+
+// Linkers put constants and unwind tables into the executable segment unless told otherwise (-z separate-code). If the
+// section headers say that a place holds such, it is not code, so it is nothing to decide.
+bool is_data_by_section(const ElfImage& image, std::uint64_t address) {
+    return std::any_of(image.sections().begin(), image.sections().end(), [&](const ElfImage::Section& section) {
+        return (section.flags & SHF_ALLOC) != 0 && (section.flags & SHF_EXECINSTR) == 0 && section.address != 0 &&
+               address >= section.address && address - section.address < section.content.size();
+    });
+}
+
+class Scan {
+   public:
+    Scan(const ElfImage& image, Decoder decoder) : image_(image), decoder_(std::move(decoder)), ranges_(code_ranges(image)) {}
+
+    SiteScan run() {
+        result_.build_id = image_.build_id();
+        for (const ElfImage::Segment& segment : image_.segments()) {
+            if (!segment.executable) continue;
+            budget_ += kBudgetPerByte * segment.size;
+            scan_segment(segment);
+        }
+        return std::move(result_);
+    }
+
+   private:
+    void scan_segment(const ElfImage::Segment& segment) {
+        const auto code = image_.code(segment.address, segment.address + segment.size);
+        if (!code) return;
+        const auto candidates = find_pairs(segment, code->bytes(), std::byte{0x0F}, std::byte{0xA2});
+        std::vector<std::uint64_t> system_calls;
+        if (image_.may_be_dynamic_loader()) {
+            system_calls = image_.mode() == CodeMode::bits64
+                               ? find_pairs(segment, code->bytes(), std::byte{0x0F}, std::byte{0x05})
+                               : find_pairs(segment, code->bytes(), std::byte{0xCD}, std::byte{0x80});
+        }
+
+        // Overlapping ranges make one stretch. Both lists are sorted, so one walk suffices.
+        auto candidate = candidates.begin();
+        auto system_call = system_calls.begin();
+        auto first = std::lower_bound(ranges_.begin(), ranges_.end(), CodeRange{segment.address, 0});
+        while (first != ranges_.end() && first->start - segment.address < segment.size) {
+            auto last = first;
+            std::uint64_t end = first->end;
+            for (++last; last != ranges_.end() && last->start < end; ++last) end = std::max(end, last->end);
+            for (; candidate != candidates.end() && *candidate < first->start; ++candidate) note_unanchored(*candidate);
+            const auto inside = candidate;
+            while (candidate != candidates.end() && *candidate < end) ++candidate;
+            while (system_call != system_calls.end() && *system_call < first->start) ++system_call;
+            const bool calls_inside = system_call != system_calls.end() && *system_call < end;
+            if (inside != candidate || calls_inside) {
+                examine({.code = *image_.code(first->start, end),
+                         .address = first->start,
+                         .ranges = {first, last},
+                         .candidates = {inside, candidate},
+                         .want_mapping_calls = calls_inside});
+            }
+            first = last;
+        }
+        for (; candidate != candidates.end(); ++candidate) note_unanchored(*candidate);
+    }
+
+    void examine(const Stretch& stretch) {
+        const StretchResult found = analyse(decoder_, image_.mode(), stretch, budget_);
+        for (std::size_t index = 0; index < stretch.candidates.size(); ++index) {
+            const std::uint64_t address = stretch.candidates[index];
+            if (found.verdicts[index] == Verdict::site) result_.sites.push_back(place(address));
+            if (found.verdicts[index] == Verdict::undecided) result_.undecided.push_back(place(address));
+        }
+        for (const std::uint64_t call : found.mapping_calls) result_.mmap_calls.push_back(place(call));
+    }
+
+    void note_unanchored(std::uint64_t address) {
+        if (!is_data_by_section(image_, address)) result_.undecided.push_back(place(address));
+    }
+
+    [[nodiscard]] Site place(std::uint64_t address) const {
+        const ElfImage::Segment* segment = image_.segment_at(address);
+        return {.file_offset = segment->offset + (address - segment->address), .address = address};
+    }
+
+    const ElfImage& image_;
+    Decoder decoder_;
+    std::vector<CodeRange> ranges_;
+    std::uint64_t budget_ = 0;
+    SiteScan result_;
+};
+
+}  // namespace
+
+Result<SiteScan> find_sites(std::span<const std::byte> elf) {
+    const auto image = ElfImage::parse(elf);
+    if (!image) return std::unexpected(image.error());
+    auto decoder = Decoder::open(image->mode());
+    if (!decoder) return std::unexpected(decoder.error());
+    return Scan(*image, std::move(*decoder)).run();
+}
+
+}  // namespace cpulevel::cpuid
