@@ -26,6 +26,10 @@ struct LevelXsave {
     std::uint32_t standard_size = 0;   // bytes: the largest standard-format area of all nodes
     std::uint32_t compacted_size = 0;  // bytes: the largest compacted area; 0 with XSAVEC hidden
     std::map<unsigned, profile::XsaveComponent> components;  // of the visible ones: agreed offset, largest size
+    // Components that are hidden but that some node enables (UNION), with the largest size, bytes. Their subleaves
+    // keep the size, so that a program that adds up sizes (glibc with XSAVEC) reserves enough; they have no agreed
+    // offset and are in no bitmap.
+    std::map<unsigned, profile::XsaveComponent> reserved;
     std::string largest_node;          // whose area that is; "data" for a named level
 };
 
@@ -40,6 +44,9 @@ struct Level {
     std::optional<std::string> platform;                // AT_PLATFORM that the level implies, where it does
     std::map<std::string, std::uint64_t> registers;     // arm64 EQUAL/MIN values
     std::optional<LevelXsave> xsave;  // x86, when OSXSAVE is shown
+    // x86: the union of what the nodes' systems enable in XCR0; signal frames are laid out by it, whatever a level
+    // shows. Absent: not known of every node.
+    std::optional<std::uint64_t> enabled_components;
     // x86: what CPUID answers, by leaf and subleaf; LIVE fields are zero here and filled in from the CPU; a leaf
     // that is absent answers zero. For a level without nodes, NAMED leaves are absent and taken from the machine.
     arch::CpuidDump cpuid;

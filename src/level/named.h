@@ -1,0 +1,24 @@
+// Named levels: x86-64 to x86-64-v4 (psABI), armv8.0-a and on. A named level has no nodes behind it, so what it must
+// provide for (XSAVE area, signal stack) is the largest of any CPU known in data/, and it says so in its warnings.
+// What each contains beyond the letter of the psABI: docs/decisions/003-levels.md.
+#pragma once
+
+#include <string>
+
+#include "arch/feature.h"
+#include "level/level.h"
+#include "profile/node_profile.h"
+#include "util/error.h"
+
+namespace cpulevel::level {
+
+// The features of a named level, with those that every machine of the architecture has.
+[[nodiscard]] arch::FeatureSet features_of(const arch::FeatureTable& table, const arch::NamedLevel& named);
+
+// The level of a set of features without nodes. `asked` are features that the user turned on by name (NEVER features
+// among them are shown): an error names those that cannot be shown. `layout`: where a machine is at hand, the places
+// of its XSAVE components; without one, Intel's.
+[[nodiscard]] Result<Level> level_of(const arch::FeatureTable& table, std::string name, const arch::FeatureSet& features,
+                                     const arch::FeatureSet& asked, const profile::XsaveLayout* layout = nullptr);
+
+}  // namespace cpulevel::level
