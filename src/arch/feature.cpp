@@ -24,18 +24,21 @@ std::string key_of(std::string_view name) {
 
 bool is_set(std::uint64_t word, unsigned bit) { return ((word >> bit) & 1U) != 0; }
 
+// What the dump answers at a place; nothing where it has no such leaf.
+std::optional<bool> answer(const CpuidDump& dump, const CpuidPlace& place) {
+    if (!x86_leaf_in_range(dump, place.leaf)) return std::nullopt;
+    const auto registers = arch::find(dump, place.leaf, place.subleaf);
+    if (!registers) return std::nullopt;
+    return is_set(registers->get(place.reg), place.bit);
+}
+
 // The defining place decides where its leaf is in the dump. A copy speaks only where it is not: on Intel, for one,
 // the copies of leaf 1 in leaf 0x80000001 are zero.
 bool shown_by(const CpuidDump& dump, const Feature& feature) {
     if (feature.cpuid.empty()) return false;
-    const CpuidPlace& defining = feature.cpuid.front();
-    if (const auto registers = arch::find(dump, defining.leaf, defining.subleaf)) {
-        return is_set(registers->get(defining.reg), defining.bit);
-    }
-    return std::ranges::any_of(feature.cpuid.subspan(1), [&](const CpuidPlace& copy) {
-        const auto registers = arch::find(dump, copy.leaf, copy.subleaf);
-        return registers && is_set(registers->get(copy.reg), copy.bit);
-    });
+    if (const auto defining = answer(dump, feature.cpuid.front())) return *defining;
+    return std::ranges::any_of(feature.cpuid.subspan(1),
+                               [&](const CpuidPlace& copy) { return answer(dump, copy).value_or(false); });
 }
 
 }  // namespace
@@ -150,8 +153,7 @@ FeatureSet FeatureTable::with_needs(FeatureSet set) const {
 FeatureSet FeatureTable::dependents(FeatureId id) const {
     FeatureSet without = all();
     without.erase(id);
-    FeatureSet lost = without - closed_subset(without);
-    return lost;
+    return without - closed_subset(without);
 }
 
 FeatureSet FeatureTable::from_cpuid(const CpuidDump& dump, std::optional<std::uint64_t> xcr0) const {
@@ -162,6 +164,7 @@ FeatureSet FeatureTable::from_cpuid(const CpuidDump& dump, std::optional<std::ui
         if (xcr0 && (feature.xcr0 & ~*xcr0) != 0) continue;
         set.insert(FeatureId{static_cast<std::uint16_t>(i)});
     }
+    if (architecture_ == Architecture::x86_64) x86_add_hidden_syscall(dump, set);
     return set;
 }
 

@@ -62,6 +62,20 @@ bool x86_leaf_has_subleaves(std::uint32_t leaf) {
     return std::ranges::binary_search(kWithSubleaves, leaf);
 }
 
+bool x86_leaf_in_range(const CpuidDump& dump, std::uint32_t leaf) {
+    const auto first = find(dump, leaf & 0xF0000000U);
+    return !first || leaf <= first->eax;
+}
+
+void x86_add_hidden_syscall(const CpuidDump& dump, FeatureSet& set) {
+    const FeatureTable& features = table(Architecture::x86_64);
+    static const auto kLongMode = features.find("lm");
+    static const auto kSyscall = features.find("syscall");
+    if (!kLongMode || !kSyscall || !set.contains(*kLongMode)) return;
+    const std::string vendor = vendor_of(dump);
+    if (vendor == "GenuineIntel" || vendor == "CentaurHauls" || vendor == "  Shanghai  ") set.insert(*kSyscall);
+}
+
 bool x86_repeats_leaf_1(const CpuidDump& dump) {
     const std::string vendor = vendor_of(dump);
     return vendor.empty() || vendor == "AuthenticAMD" || vendor == "HygonGenuine";

@@ -24,6 +24,14 @@ struct X86Identity {
 // Whether ECX on input selects among several answers of the leaf. For any other leaf a dump holds subleaf 0 only.
 [[nodiscard]] bool x86_leaf_has_subleaves(std::uint32_t leaf);
 
+// Whether the leaf is within the maximum of its range (0, 0x80000000, 0xC0000000), where the dump holds that maximum.
+// Beyond it Intel answers with the data of the last basic leaf, which says nothing about the leaf that was asked for.
+[[nodiscard]] bool x86_leaf_in_range(const CpuidDump& dump, std::uint32_t leaf);
+
+// Intel, VIA and Zhaoxin show SYSCALL only to 64-bit code (Intel SDM vol. 2A, CPUID.80000001H:EDX[11]), so a dump made
+// by a 32-bit program lacks it. Their processors with long mode all have it: added to the set.
+void x86_add_hidden_syscall(const CpuidDump& dump, FeatureSet& set);
+
 // AMD (and Hygon) repeat bits of leaf 1 EDX in leaf 0x80000001 EDX; Intel, VIA and Zhaoxin leave them zero. A dump
 // without leaf 0 counts as repeating: it says nothing against it.
 [[nodiscard]] bool x86_repeats_leaf_1(const CpuidDump& dump);
