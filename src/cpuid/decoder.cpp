@@ -116,7 +116,7 @@ Branch classify(const Opcode& opcode) {
             const unsigned second = opcode.byte(1);
             if (second >= 0x80 && second <= 0x8F) return {Flow::conditional, 4};
             switch (second) {
-                case 0x0B: case 0xB9: case 0xFF:             // UD2, UD1, UD0
+                case 0x0B:                                   // UD2
                 case 0x07: case 0x34: case 0x35: case 0xAA:  // SYSRET, SYSENTER, SYSEXIT, RSM
                     return {Flow::stop, 0};
                 default: return {};
@@ -147,6 +147,11 @@ std::optional<Instruction> Decoder::decode(std::span<const std::byte> bytes, std
     const auto whole = bytes.first(length);
     const Prefixes prefixes = read_prefixes(whole, mode_);
     const Opcode opcode(whole, prefixes.count);
+    // Legal, but no compiler writes it: more likely data.
+    if (prefixes.idle_rex) return std::nullopt;
+    // UD0 and UD1 have an operand, which Capstone 4 does not count.
+    if (opcode.byte(0) == 0x0F && (opcode.byte(1) == 0xB9 || opcode.byte(1) == 0xFF)) return std::nullopt;
+
     Instruction instruction{.length = length, .flow = Flow::next, .target = {}, .cpuid_opcode = {}, .loads_eax = {}};
 
     const Branch branch = classify(opcode);

@@ -6,10 +6,13 @@ namespace cpulevel::cpuid {
 
 Prefixes read_prefixes(std::span<const std::byte> bytes, CodeMode mode) {
     Prefixes prefixes;
+    bool after_rex = false;
     for (const std::byte raw : bytes.first(std::min<std::size_t>(bytes.size(), kMaximumInstructionLength))) {
         const auto byte = std::to_integer<unsigned>(raw);
         if (mode == CodeMode::bits64 && (byte & 0xF0U) == 0x40U) {
             prefixes.rex_w = (byte & 0x08U) != 0;
+            prefixes.idle_rex = prefixes.idle_rex || after_rex;
+            after_rex = true;
             ++prefixes.count;
             continue;
         }
@@ -20,7 +23,8 @@ Prefixes read_prefixes(std::span<const std::byte> bytes, CodeMode mode) {
             case 0x26: case 0x2E: case 0x36: case 0x3E: case 0x64: case 0x65: case 0xF2: case 0xF3: break;
             default: return prefixes;
         }
-        prefixes.rex_w = false;  // a REX that another prefix follows is ignored
+        prefixes.idle_rex = prefixes.idle_rex || after_rex;
+        prefixes.rex_w = after_rex = false;
         ++prefixes.count;
     }
     return prefixes;

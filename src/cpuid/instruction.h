@@ -31,6 +31,7 @@ struct Prefixes {
     bool address_size = false;  // 67
     bool lock = false;          // F0
     bool rex_w = false;         // a REX prefix that counts (directly before the opcode) with W set
+    bool idle_rex = false;      // a REX prefix that the CPU ignores, because another prefix follows it
 };
 
 [[nodiscard]] Prefixes read_prefixes(std::span<const std::byte> bytes, CodeMode mode);
