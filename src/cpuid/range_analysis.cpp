@@ -120,8 +120,11 @@ class Analysis {
                 targets.push_back(*instruction->target - range.start);
             }
             if (stretch_.want_mapping_calls) {
-                if (instruction->system_call && eax && maps_memory(*eax, mode_)) calls.push_back(stretch_.address + at);
-                eax = eax_after(*instruction, at, eax);
+                if (eax && maps_memory(*eax, mode_)) {
+                    if (instruction->system_call) calls.push_back(stretch_.address + at);
+                    if (instruction->flow == Flow::call && instruction->target) follow_call(*instruction->target, *eax, calls);
+                }
+                eax = eax_after(*instruction, stretch_.code.bytes().subspan(at), stretch_.address + at, eax);
             }
             at += instruction->length;
         }
@@ -144,14 +147,34 @@ class Analysis {
                            [](std::uint8_t mark) { return (mark & kCandidate) != 0; });
     }
 
-    std::optional<std::uint32_t> eax_after(const Instruction& instruction, std::uint64_t at,
-                                           std::optional<std::uint32_t> before) {
+    // What EAX is known to hold behind an instruction, if it was reached with `before`.
+    std::optional<std::uint32_t> eax_after(const Instruction& instruction, std::span<const std::byte> bytes,
+                                           std::uint64_t address, std::optional<std::uint32_t> before) {
         if (instruction.loads_eax) return instruction.loads_eax;
         if (!before) return before;
         const bool straight = instruction.flow == Flow::next || instruction.flow == Flow::conditional;
-        const auto bytes = stretch_.code.bytes().subspan(at, instruction.length);
-        if (!straight || instruction.system_call || decoder_.writes_eax(bytes, stretch_.address + at)) return std::nullopt;
+        if (!straight || instruction.system_call || decoder_.writes_eax(bytes, address)) return std::nullopt;
         return before;
+    }
+
+    // On i386 a call with six arguments needs EBP too, so glibc makes it in a helper (__libc_do_syscall) that gets the
+    // number in EAX: the system call that such a helper reaches without touching EAX counts for its caller.
+    void follow_call(std::uint64_t target, std::optional<std::uint32_t> eax, std::vector<std::uint64_t>& calls) {
+        constexpr unsigned kLongestHelper = 16;  // instructions
+        for (unsigned count = 0; count < kLongestHelper; ++count) {
+            const std::uint64_t offset = target - stretch_.segment_address;
+            if (offset >= stretch_.segment.size() || budget_ == 0) return;
+            --budget_;
+            const auto bytes = stretch_.segment.bytes().subspan(offset);
+            const auto instruction = decoder_.decode(bytes, target);
+            if (!instruction) return;
+            if (instruction->system_call) {
+                calls.push_back(target);
+                return;
+            }
+            if (eax_after(*instruction, bytes, target, eax) != eax) return;
+            target += instruction->length;
+        }
     }
 
     Decoder& decoder_;

@@ -27,8 +27,10 @@ enum class Verdict : std::uint8_t { undecided, site, not_an_instruction };
 
 struct Stretch {
     ByteView code;
-    std::uint64_t address = 0;               // of code's first byte
-    std::span<const CodeRange> ranges;       // all within code, sorted
+    std::uint64_t address = 0;                  // of code's first byte
+    ByteView segment;                           // the executable bytes around it, where its calls may lead
+    std::uint64_t segment_address = 0;
+    std::span<const CodeRange> ranges;          // all within code, sorted
     std::span<const std::uint64_t> candidates;  // addresses of 0F A2 within code, sorted
     bool want_mapping_calls = false;
 };

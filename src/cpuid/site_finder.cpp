@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "cpuid/code_range.h"
 #include "cpuid/decoder.h"
@@ -15,7 +16,7 @@ namespace {
 // every function need less than one, and functions are named by up to three sources.
 constexpr std::uint64_t kBudgetPerByte = 4;
 
-// Addresses in a segment where a byte stands with one of two others behind it.
+// Addresses in a segment where `first` stands with `second` behind it.
 std::vector<std::uint64_t> find_pairs(const ElfImage::Segment& segment, std::span<const std::byte> bytes, std::byte first,
                                       std::byte second) {
     std::vector<std::uint64_t> found;
@@ -26,6 +27,20 @@ std::vector<std::uint64_t> find_pairs(const ElfImage::Segment& segment, std::spa
         if (at == nullptr) break;
         if (at + 1 != end && at[1] == second) found.push_back(segment.address + static_cast<std::uint64_t>(at - begin));
     }
+    return found;
+}
+
+// Where it pays to look for system calls that map memory: in 64-bit code the system call itself; in 32-bit code
+// the number being loaded, since the system call may be in a helper.
+std::vector<std::uint64_t> find_mapping_hints(const ElfImage::Segment& segment, std::span<const std::byte> bytes,
+                                              CodeMode mode) {
+    if (mode == CodeMode::bits64) return find_pairs(segment, bytes, std::byte{0x0F}, std::byte{0x05});
+    std::vector<std::uint64_t> found;
+    for (const unsigned number : {90U, 125U, 192U}) {  // mmap, mprotect, mmap2
+        const auto loads = find_pairs(segment, bytes, std::byte{0xB8}, static_cast<std::byte>(number));
+        found.insert(found.end(), loads.begin(), loads.end());
+    }
+    std::sort(found.begin(), found.end());
     return found;
 }
 
@@ -49,6 +64,7 @@ class Scan {
             budget_ += kBudgetPerByte * segment.size;
             scan_segment(segment);
         }
+        for (const std::uint64_t call : mapping_calls_) result_.mmap_calls.push_back(place(call));
         return std::move(result_);
     }
 
@@ -58,11 +74,7 @@ class Scan {
         if (!code) return;
         const auto candidates = find_pairs(segment, code->bytes(), std::byte{0x0F}, std::byte{0xA2});
         std::vector<std::uint64_t> system_calls;
-        if (image_.may_be_dynamic_loader()) {
-            system_calls = image_.mode() == CodeMode::bits64
-                               ? find_pairs(segment, code->bytes(), std::byte{0x0F}, std::byte{0x05})
-                               : find_pairs(segment, code->bytes(), std::byte{0xCD}, std::byte{0x80});
-        }
+        if (image_.may_be_dynamic_loader()) system_calls = find_mapping_hints(segment, code->bytes(), image_.mode());
 
         // Overlapping ranges make one stretch. Both lists are sorted, so one walk suffices.
         auto candidate = candidates.begin();
@@ -80,6 +92,8 @@ class Scan {
             if (inside != candidate || calls_inside) {
                 examine({.code = *image_.code(first->start, end),
                          .address = first->start,
+                         .segment = *code,
+                         .segment_address = segment.address,
                          .ranges = {first, last},
                          .candidates = {inside, candidate},
                          .want_mapping_calls = calls_inside});
@@ -96,7 +110,7 @@ class Scan {
             if (found.verdicts[index] == Verdict::site) result_.sites.push_back(place(address));
             if (found.verdicts[index] == Verdict::undecided) result_.undecided.push_back(place(address));
         }
-        for (const std::uint64_t call : found.mapping_calls) result_.mmap_calls.push_back(place(call));
+        mapping_calls_.insert(found.mapping_calls.begin(), found.mapping_calls.end());
     }
 
     void note_unanchored(std::uint64_t address) {
@@ -112,6 +126,7 @@ class Scan {
     Decoder decoder_;
     std::vector<CodeRange> ranges_;
     std::uint64_t budget_ = 0;
+    std::set<std::uint64_t> mapping_calls_;  // a helper's system call is found once per caller
     SiteScan result_;
 };
 
