@@ -1,0 +1,31 @@
+// Foreign descriptions of machines as NodeProfiles. A source that does not tell something leaves it out of `known`
+// (or absent), and says so in the notes: unknown is a value of its own, never "no".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "profile/node_profile.h"
+#include "util/error.h"
+
+namespace cpulevel::profile {
+
+// Recognises the format by its content, or takes it as `from` says (a name of import_formats()). `name` is how
+// messages and the profile call the source. More than one node: a list of our profiles (a JSON array is not one).
+[[nodiscard]] Result<std::vector<NodeProfile>> import_text(std::string_view text, std::string name,
+                                                           std::optional<std::string> from = std::nullopt);
+
+struct ImportFormat {
+    std::string_view name;   // as `from` takes it
+    std::string_view title;  // for people
+};
+[[nodiscard]] std::vector<ImportFormat> import_formats();
+
+// Reads and imports one file ("-": standard input); a file that describes several nodes is an error.
+[[nodiscard]] Result<NodeProfile> load_profile(const std::string& path);
+
+}  // namespace cpulevel::profile
