@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/files.h"
 #include "cli/output.h"
 #include "cli/table.h"
 #include "util/text.h"
@@ -30,16 +31,6 @@ Exit status: 0 yes or done; 1 the answer is no; 2 wrong usage or unreadable inpu
 std::vector<Command>& registry() {
     static std::vector<Command> all;  // built on first use: registrations run before main, in no particular order
     return all;
-}
-
-// What the user meant by a word that is not one of ours.
-std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
-    const std::vector<std::string_view> views(candidates.begin(), candidates.end());
-    const auto near = nearest(word, views, 2);
-    if (near.empty()) return {};
-    std::string text = "did you mean ";
-    for (std::size_t i = 0; i < near.size(); ++i) text += std::string(i == 0 ? "" : " or ") + std::string(near[i]);
-    return text + "?";
 }
 
 std::string with_help(std::string hint, std::string_view command) {

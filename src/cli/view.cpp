@@ -1,0 +1,107 @@
+#include "cli/view.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <map>
+
+#include "util/text.h"
+
+namespace cpulevel::cli {
+
+namespace {
+
+// Intel SDM vol. 1 section 13.1 (XSAVE-supported features and state-component bitmaps); 19: APX specification.
+constexpr std::array<std::string_view, 20> kComponents = {
+    "x87",  "SSE",   "AVX",   "BNDREGS", "BNDCSR", "opmask", "ZMM_Hi256", "Hi16_ZMM", "PT",      "PKRU",
+    "PASID", "CET_U", "CET_S", "HDC",     "UINTR",  "LBR",    "HWP",       "TILECFG",  "TILEDATA", "APX"};
+
+}  // namespace
+
+View View::of_standard_output(bool all) {
+    return {.style = Style::for_descriptor(STDOUT_FILENO), .width = terminal_width(STDOUT_FILENO), .all = all};
+}
+
+std::string heading(const View& view, std::string_view text) { return view.style.strong(text) + "\n"; }
+
+std::string safe(std::string_view text) { return printable(text, 400); }
+
+std::string plural(std::size_t count, std::string_view noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string byte_count(std::uint64_t bytes) {
+    std::string digits = fmt::format("{}", bytes);
+    for (std::size_t at = digits.size(); at > 3;) {
+        at -= 3;
+        digits.insert(at, ",");
+    }
+    return digits + " bytes";
+}
+
+std::string component_names(std::uint64_t components) {
+    std::vector<std::string> names;
+    for (unsigned i = 0; i < 64; ++i) {
+        if ((components >> i & 1U) == 0) continue;
+        names.push_back(i < kComponents.size() ? std::string(kComponents[i]) : fmt::format("#{}", i));
+    }
+    return join(names, " ");
+}
+
+std::vector<std::string> feature_names(const arch::FeatureTable& table, const arch::FeatureSet& set) {
+    std::vector<std::string> names;
+    set.for_each([&](arch::FeatureId id) { names.emplace_back(table[id].name); });
+    return names;
+}
+
+arch::FeatureSet user_features(const arch::FeatureTable& table, const arch::FeatureSet& set) {
+    arch::FeatureSet user;
+    set.for_each([&](arch::FeatureId id) {
+        if (table[id].user) user.insert(id);
+    });
+    return user;
+}
+
+std::string features_by_group(const arch::FeatureTable& table, const arch::FeatureSet& set, const View& view) {
+    const arch::FeatureSet shown = view.all ? set : user_features(table, set);
+    std::vector<std::string_view> order;  // of the table: base first
+    std::map<std::string_view, std::vector<std::string>> groups;
+    shown.for_each([&](arch::FeatureId id) {
+        auto& group = groups[table[id].group];
+        if (group.empty()) order.push_back(table[id].group);
+        group.emplace_back(table[id].name);
+    });
+    Table rows({"", ""});
+    for (const std::string_view group : order) rows.add_row({std::string(group), join(groups[group], " ")});
+    std::string text = rows.text(view.style, view.width);
+    const std::size_t hidden = set.size() - shown.size();
+    if (hidden > 0) {
+        text += "  " + view.style.faint(fmt::format("and {} that only a kernel can use (--all shows them)", hidden)) + "\n";
+    }
+    return text;
+}
+
+std::string bullets(std::span<const std::string> notes, const View& view) {
+    std::string text;
+    for (const std::string& note : notes) text += "  - " + wrap(safe(note), view.width, 4) + "\n";
+    return text;
+}
+
+std::optional<std::string_view> best_named_level(const arch::FeatureTable& table, const arch::FeatureSet& set) {
+    const arch::NamedLevel* best = nullptr;
+    std::size_t best_size = 0;
+    for (const arch::NamedLevel& named : table.levels()) {
+        arch::FeatureSet members;
+        for (const arch::FeatureId id : named.features) members.insert(id);
+        if (!members.is_subset_of(set)) continue;
+        if (best == nullptr || members.size() > best_size) {
+            best = &named;
+            best_size = members.size();
+        }
+    }
+    if (best == nullptr) return std::nullopt;
+    return best->name;
+}
+
+}  // namespace cpulevel::cli
