@@ -20,7 +20,9 @@
 #include <span>
 #include <string>
 
+#include "arch/x86_64.h"
 #include "cpuid/leaf_shape.h"
+#include "level/xsave_area.h"
 
 namespace cpulevel::cpuid {
 
@@ -34,6 +36,7 @@ using arch::Register;
 
 constexpr std::array kRegisters{Register::eax, Register::ebx, Register::ecx, Register::edx};
 constexpr std::uint32_t kXsaveLeaf = 0xd;
+constexpr std::uint32_t kBrandFirst = 0x80000002;
 constexpr std::uint32_t kAllSubleaves = 0xffffffff;
 constexpr std::uint32_t kRangeMask = 0xffff0000;
 
@@ -66,11 +69,8 @@ bool machine_has(const CpuidDump& host, std::uint32_t leaf) {
     return maximum && leaf <= *maximum;
 }
 
-void take_named_fields_from(const CpuidDump& host, std::span<const CpuidField> fields, CpuidDump& shown) {
-    for (const std::uint32_t first : {std::uint32_t{0}, kExtendedFirst}) {
-        const auto own = arch::find(host, first);
-        if (own && !stated_maximum(shown, first)) shown[{first, 0}].eax = own->eax;
-    }
+// NAMED and LIVE fields of a level without nodes are this machine's.
+void take_machines_fields(const CpuidDump& host, std::span<const CpuidField> fields, CpuidDump& shown) {
     for (const CpuidField& field : fields) {
         if (field.rule != arch::Rule::Named && field.rule != arch::Rule::Live) continue;
         const CpuidKey from{field.leaf, field.first_subleaf};
@@ -84,6 +84,57 @@ void take_named_fields_from(const CpuidDump& host, std::span<const CpuidField> f
     }
 }
 
+std::uint32_t four_characters(const std::string& text, std::size_t from) {
+    std::uint32_t word = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        if (from + i < text.size()) word |= std::uint32_t{static_cast<unsigned char>(text[from + i])} << (8 * i);
+    }
+    return word;
+}
+
+// A chosen node whose description has no CPUID (/proc/cpuinfo) still has a name: spelled out as CPUID gives it.
+// Intel SDM vol. 2A, "CPUID", leaves 0, 1 (figure 3-6) and 0x80000002 to 4.
+void spell_identity(const profile::Identity& identity, CpuidDump& shown) {
+    CpuidRegisters& vendor = shown[{0, 0}];
+    if ((vendor.ebx | vendor.ecx | vendor.edx) != 0) return;
+    vendor.ebx = four_characters(identity.vendor, 0);
+    vendor.edx = four_characters(identity.vendor, 4);
+    vendor.ecx = four_characters(identity.vendor, 8);
+
+    const std::uint32_t family = std::min(identity.family, 0xfU);
+    const std::uint32_t extended_family = identity.family - family;
+    shown[{1, 0}].eax = (extended_family & 0xffU) << 20U | (identity.model & 0xf0U) << 12U | family << 8U |
+                        (identity.model & 0xfU) << 4U | (identity.stepping & 0xfU);
+
+    std::size_t at = 0;
+    for (const std::uint32_t leaf : {kBrandFirst, kBrandFirst + 1, kBrandFirst + 2}) {
+        for (const Register which : {Register::eax, Register::ebx, Register::ecx, Register::edx}) {
+            shown[{leaf, 0}].set(which, four_characters(identity.brand, at));
+            at += 4;
+        }
+    }
+    CpuidRegisters& extended = shown[{kExtendedFirst, 0}];
+    extended.eax = std::max(extended.eax, kBrandFirst + 2);
+}
+
+// A program looks at no leaf above the maximum of its range. A level without nodes says nothing of the machine's own
+// leaves, so its maxima reach to them; a level with nodes has the smallest of the nodes' (rule MIN), but not less than
+// the promise about XSAVE needs.
+void raise_maxima(const level::Level& level, CpuidDump& shown) {
+    const auto raise = [&](std::uint32_t first, std::uint32_t leaf) {
+        CpuidRegisters& registers = shown[{first, 0}];
+        registers.eax = std::max(registers.eax, leaf);
+    };
+    if (level.xsave) raise(0, kXsaveLeaf);
+    if (level.identity) return;
+    for (const std::uint32_t first : {std::uint32_t{0}, kExtendedFirst}) {
+        const auto beyond = shown.upper_bound({first | ~kRangeMask, kAllSubleaves});
+        if (beyond == shown.begin()) continue;
+        const std::uint32_t highest = std::prev(beyond)->first.leaf;
+        if ((highest & kRangeMask) == first) raise(first, highest);
+    }
+}
+
 void promise_xsave_sizes(const level::Level& level, CpuidDump& shown) {
     const arch::FeatureTable& table = arch::table(level.architecture);
     const auto osxsave = table.find("osxsave");
@@ -92,16 +143,8 @@ void promise_xsave_sizes(const level::Level& level, CpuidDump& shown) {
         return;
     }
     if (!level.xsave) return;
-    const level::LevelXsave& xsave = *level.xsave;
-    const auto low = static_cast<std::uint32_t>(xsave.visible);
-    const auto high = static_cast<std::uint32_t>(xsave.visible >> 32U);
-    shown[{kXsaveLeaf, 0}] = {low, xsave.standard_size, xsave.standard_size, high};
-    shown[{kXsaveLeaf, 1}].ebx = xsave.compacted_size;
     shown.erase(shown.lower_bound({kXsaveLeaf, 2}), shown.upper_bound({kXsaveLeaf, kAllSubleaves}));
-    for (const auto& [number, component] : xsave.components) {
-        const std::uint32_t flags = (component.supervisor ? 1U : 0U) | (component.aligned ? 2U : 0U);
-        shown[{kXsaveLeaf, number}] = {component.size, component.offset, flags, 0};
-    }
+    level::write_leaf_d(*level.xsave, shown);
 }
 
 void hide_feature_bits(const level::Level& level, CpuidDump& shown) {
@@ -153,11 +196,8 @@ CpuidRegisters live_bits(const arch::FeatureTable& table, const CpuidKey& key, c
 
 bool all_zero(const CpuidRegisters& registers) { return registers == CpuidRegisters{}; }
 
-bool shows_zeros_above_maximum(const CpuidRegisters& leaf_0) {
-    std::string vendor;
-    for (const std::uint32_t part : {leaf_0.ebx, leaf_0.edx, leaf_0.ecx}) {
-        for (unsigned shift = 0; shift < 32; shift += 8) vendor.push_back(static_cast<char>((part >> shift) & 0xffU));
-    }
+bool shows_zeros_above_maximum(const CpuidDump& shown) {
+    const std::string vendor = arch::x86_identity(shown).vendor;
     return vendor == "AuthenticAMD" || vendor == "HygonGenuine";
 }
 
@@ -166,17 +206,21 @@ bool shows_zeros_above_maximum(const CpuidRegisters& leaf_0) {
 VirtualCpuid VirtualCpuid::build(const level::Level& level, const CpuidDump& host) {
     const arch::FeatureTable& table = arch::table(level.architecture);
     CpuidDump shown = level.cpuid;
-    if (!level.identity) take_named_fields_from(host, table.fields(), shown);
+    if (level.identity) {
+        spell_identity(*level.identity, shown);
+    } else {
+        take_machines_fields(host, table.fields(), shown);
+    }
     promise_xsave_sizes(level, shown);
+    raise_maxima(level, shown);
     hide_feature_bits(level, shown);
 
     VirtualCpuid result;
-    const CpuidRegisters leaf_0 = arch::find(shown, 0).value_or(CpuidRegisters{});
-    result.above_maximum_repeats_highest_ = !shows_zeros_above_maximum(leaf_0);
-    // Leaf 2, AL: how often to execute the leaf; always 1. Programs loop on it.
-    if (result.above_maximum_repeats_highest_ && leaf_0.eax >= 2) set_bits(shown[{2, 0}], Register::eax, 0xff, 1);
-
+    result.above_maximum_repeats_highest_ = !shows_zeros_above_maximum(shown);
     result.ranges_[0] = {0, stated_maximum(shown, 0).value_or(0)};
+    // Leaf 2, AL: how often to execute the leaf; always 1 where there is one. Programs loop on it.
+    if (result.above_maximum_repeats_highest_ && result.in_range(2)) set_bits(shown[{2, 0}], Register::eax, 0xff, 1);
+
     const auto leaf_1 = arch::find(shown, 1);
     if (leaf_1 && (leaf_1->ecx >> 31U) == 1) result.ranges_[1] = {kHypervisorFirst, kHypervisorLast};
     if (const auto last = stated_maximum(shown, kExtendedFirst)) result.ranges_[2] = {kExtendedFirst, *last};
@@ -184,7 +228,7 @@ VirtualCpuid VirtualCpuid::build(const level::Level& level, const CpuidDump& hos
 
     for (const auto& [key, registers] : shown) {
         if (!result.in_range(key.leaf)) continue;
-        const bool subleaves = uses_subleaf(key.leaf);
+        const bool subleaves = arch::x86_leaf_has_subleaves(key.leaf);
         if (key.subleaf != 0) {
             if (!subleaves) continue;
             const auto first = arch::find(shown, key.leaf).value_or(CpuidRegisters{});
@@ -218,7 +262,7 @@ CpuidRegisters VirtualCpuid::answer(std::uint32_t leaf, std::uint32_t subleaf, c
         if (!above_maximum_repeats_highest_) return {};
         leaf = maximum_basic_leaf();
     }
-    const std::uint32_t asked = uses_subleaf(leaf) ? subleaf : 0;
+    const std::uint32_t asked = arch::x86_leaf_has_subleaves(leaf) ? subleaf : 0;
     const Entry* entry = nullptr;
     if (const auto at = entries_.find({leaf, asked}); at != entries_.end()) {
         entry = &at->second;
