@@ -33,9 +33,22 @@ std::optional<std::uint32_t> range_maximum(const CpuidDump& dump, std::uint32_t 
     return head->eax;
 }
 
+// Ranges that only certain makers have. Nobody asks another maker's CPU for them: the answers mean nothing.
+bool has_range(const CpuidDump& dump, std::uint32_t leaf) {
+    const auto head = arch::find(dump, 0);
+    if (!head) return true;
+    switch (leaf & 0xffff0000U) {
+        case 0xc0000000: return head->ebx == 0x746e6543 || head->ebx == 0x68532020;  // "Cent...", "  Sh..."
+        case 0x80860000:                                                             // "Tran...", "GenuineT..."
+            return head->ebx == 0x6e617254 || (head->ebx == 0x756e6547 && head->edx == 0x54656e69);
+        default: return true;
+    }
+}
+
 // Does the dump say what this leaf and subleaf would answer, if only "it does not exist"?
 bool tells(const CpuidDump& dump, const arch::CpuidPlace& place) {
     if (dump.contains({place.leaf, place.subleaf})) return true;
+    if (!has_range(dump, place.leaf)) return true;
     const auto maximum = range_maximum(dump, place.leaf);
     if (maximum && place.leaf > *maximum) return true;
     if (place.subleaf == 0) return false;
