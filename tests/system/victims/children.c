@@ -61,6 +61,8 @@ static void wait_and_print(pid_t child, const char* what) {
 // waitpid reports each stop and continue, once.
 static void stops(void) {
     const pid_t child = start(wait_for_signals);
+    // SIGTSTP and SIGTTIN do not stop an orphaned process group, which ours may be; the child's own is not.
+    MUST(setpgid(child, child) == 0, "setpgid");
     const int stop_signals[] = {SIGSTOP, SIGTSTP, SIGTTIN};
     for (int round = 0; round < 6; ++round) {
         kill(child, stop_signals[round % 3]);

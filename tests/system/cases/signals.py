@@ -1,0 +1,149 @@
+"""Signals sent to the supervisor are the program's; stop and continue; the supervisor's own death."""
+
+import os
+import signal
+import time
+
+from harness import Context, Failed, each, test
+from harness.process import stat_fields
+
+PASSED_ON = ("HUP", "INT", "QUIT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "WINCH", "URG", "IO", "PWR", "CONT", "VTALRM",
+             "PROF", "XCPU")
+
+
+def until(condition, what: str, seconds: float = 10) -> None:
+    """For what gives no event to a process that is neither parent nor tracer."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Failed(f"not within {seconds} s: {what}")
+        time.sleep(0.005)
+
+
+def state(pid: int) -> str:
+    fields = stat_fields(pid)
+    return fields[0] if fields else "-"
+
+
+@test
+def passed_on(t: Context) -> None:
+    """Each signal that another process sends to the supervisor arrives in the program, once."""
+    running = t.start_levelled(t.victim("catch_signals"))
+    program = int(running.wait_for(r"ready=(\d+)\n")[1])
+    expected = ""
+    for name in PASSED_ON:
+        number = int(signal.Signals[f"SIG{name}"])
+        running.send(number)
+        expected += f"caught={number}\n"
+        running.wait_for(rf"caught={number}\n")
+    os.kill(program, signal.SIGRTMIN)
+    done = running.wait()
+    t.equal(done.exit, 7, str(done))
+    t.equal(done.out.split("\n", 1)[1], expected, "signals that arrived")
+
+
+@test
+def real_time_signal_passed_on(t: Context) -> None:
+    running = t.start_levelled(t.victim("catch_signals"))
+    running.wait_for(r"ready=(\d+)\n")
+    running.send(signal.SIGRTMIN + 5)
+    running.wait_for(f"caught={signal.SIGRTMIN + 5}\n")
+    running.send(signal.SIGRTMIN)
+    t.equal(running.wait().exit, 7, "status")
+
+
+@each("HUP", "INT", "QUIT", "TERM", "USR1", "ALRM")
+def default_action(t: Context, name: str) -> None:
+    """A program that does not handle the signal dies of it, and so does the supervisor."""
+    number = int(signal.Signals[f"SIG{name}"])
+    running = t.start_levelled(t.victim("wait_here"))
+    running.wait_for(r"ready=(\d+)\n")
+    running.send(number)
+    done = running.wait()
+    t.equal(done.signal, number, str(done))
+
+
+@test
+def sent_to_the_program(t: Context) -> None:
+    """Signals sent to the program itself, with who sent them; and to its process group."""
+    for run in (t.start, t.start_levelled):
+        running = run(t.victim("catch_signals"))
+        program = int(running.wait_for(r"ready=(\d+)\n")[1])
+        for number in (signal.SIGUSR1, signal.SIGSEGV, signal.SIGTRAP, signal.SIGILL, signal.SIGCHLD, 63):
+            os.kill(program, number)
+            running.wait_for(rf"caught={int(number)}\n")
+        os.killpg(running.pid, signal.SIGUSR2)  # reaches supervisor and program: arrives once or twice, but arrives
+        running.wait_for(r"caught=12\n")
+        os.kill(program, signal.SIGRTMIN)
+        t.equal(running.wait().exit, 7, "status")
+
+
+@test
+def stop_and_continue(t: Context) -> None:
+    """kill -STOP and -CONT of the program: it stands still, and goes on."""
+    running = t.start_levelled(t.victim("heartbeat"))
+    program = int(running.wait_for(r"beat=(\d+) 5\n")[1])
+    for _ in range(3):
+        os.kill(program, signal.SIGSTOP)
+        until(lambda: state(program) in "Tt", "the program stops")
+        before = running.out
+        time.sleep(0.1)  # time for it to go wrong in: ten heartbeats
+        t.equal(running.out, before, "output of the stopped program")
+        os.kill(program, signal.SIGCONT)
+        until(lambda: len(running.out) > len(before), "the program goes on")
+    os.kill(program, signal.SIGKILL)
+    t.equal(running.wait().signal, signal.SIGKILL, "how it ended")
+
+
+@test
+def killed_while_stopped(t: Context) -> None:
+    running = t.start_levelled(t.victim("wait_here"))
+    program = int(running.wait_for(r"ready=(\d+)\n")[1])
+    os.kill(program, signal.SIGSTOP)
+    until(lambda: state(program) in "Tt", "the program stops")
+    os.kill(program, signal.SIGKILL)
+    t.equal(running.wait().signal, signal.SIGKILL, "how it ended")
+
+
+@each("1", "4")
+def supervisor_killed(t: Context, processes: str) -> None:
+    """When the supervisor is killed, nothing goes on running unlevelled."""
+    running = t.start_levelled(t.victim("heartbeat"), processes)
+    running.wait_for(r"beat=\d+ 20\n")
+    running.send(signal.SIGKILL)
+    running.wait()
+    last = [running.out]
+
+    def quiet() -> bool:
+        time.sleep(0.1)  # ten heartbeats
+        last.append(running.out)
+        return last[-1] == last[-2]
+
+    until(quiet, "the heartbeats end", 3)
+    pids = {int(line.split()[0][5:]) for line in running.out.splitlines() if line.startswith("beat=") and " " in line}
+    t.equal(len(pids), int(processes), "processes seen")
+    until(lambda: all(state(pid) in "-Z" for pid in pids), "all processes are gone", 3)
+
+
+@each("plain", "exec")
+def supervisor_killed_tree_goes_on(t: Context, how: str) -> None:
+    """--on-supervisor-death continue: the tree goes on."""
+    running = t.start_levelled(t.victim("heartbeat"), "1", *(["exec"] if how == "exec" else []),
+                               options=("--on-supervisor-death", "continue"))
+    program = int(running.wait_for(r"beat=(\d+) 5\n")[1])
+    running.send(signal.SIGKILL)
+    running.wait()
+    before = running.out.count("\n")
+    until(lambda: running.out.count("\n") > before + 20, "the heartbeats go on")
+    os.kill(program, signal.SIGKILL)
+
+
+@test
+def supervisor_killed_while_stopped(t: Context) -> None:
+    running = t.start_levelled(t.victim("wait_here"))
+    program = int(running.wait_for(r"ready=(\d+)\n")[1])
+    os.kill(program, signal.SIGSTOP)
+    until(lambda: state(program) in "Tt", "the program stops")
+    running.send(signal.SIGKILL)
+    running.wait()
+    until(lambda: state(program) in "-Z", "the stopped program is gone", 3)
