@@ -1,0 +1,131 @@
+#!/usr/bin/python3
+"""The files of data/ follow their schemas, and the generator refuses data that cannot be right.
+
+    data_schema_test.py SOURCE_DIR
+"""
+
+import copy
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import jsonschema
+
+SOURCE = Path(sys.argv.pop(1)) if len(sys.argv) > 1 else Path(__file__).resolve().parents[3]
+DATA = SOURCE / "data"
+ARCHITECTURES = ("x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "loongarch64")
+
+
+def load(path):
+    def without_doubles(pairs):
+        keys = [key for key, _ in pairs]
+        assert len(keys) == len(set(keys)), f"{path}: a key is there twice in {keys}"
+        return dict(pairs)
+
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=without_doubles)
+
+
+def validator(name):
+    schema = load(DATA / "schema" / name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+class Schema(unittest.TestCase):
+    def test_every_file_follows_its_schema(self):
+        for architecture in ARCHITECTURES:
+            with self.subTest(architecture):
+                validator("features.schema.json").validate(load(DATA / f"{architecture}.json"))
+        validator("levels.schema.json").validate(load(DATA / "levels.json"))
+
+    def test_the_schema_refuses_what_it_should(self):
+        good = load(DATA / "riscv64.json")
+        check = validator("features.schema.json")
+        for change in (
+            lambda f: f.update(name="has-dash"),
+            lambda f: f.update(unknown=1),
+            lambda f: f.pop("source"),
+            lambda f: f.pop("hwcap"),
+            lambda f: f.update(rule="MAX"),
+            lambda f: (f.update(rule="NEVER"), f.pop("why", None)),
+            lambda f: f.update(hwcap=["AT_HWCAP[64]"]),
+        ):
+            bad = copy.deepcopy(good)
+            change(bad["features"][0])
+            with self.assertRaises(jsonschema.ValidationError):
+                check.validate(bad)
+
+
+class Generator(unittest.TestCase):
+    def generate(self, data, levels, output):
+        folder = Path(self.folder.name)
+        (folder / "x86_64.json").write_text(json.dumps(data))
+        (folder / "levels.json").write_text(json.dumps(levels))
+        return subprocess.run(
+            [sys.executable, SOURCE / "tools" / "generate_tables.py", "--data", folder, "--architecture", "x86_64",
+             "--output", folder / output], capture_output=True, text=True, check=False)
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.data, self.levels = load(DATA / "x86_64.json"), load(DATA / "levels.json")
+        self.by_name = {feature["name"]: feature for feature in self.data["features"]}
+
+    def refused(self, text):
+        run = self.generate(self.data, self.levels, "bad.cpp")
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn(text, run.stderr)
+        self.assertFalse((Path(self.folder.name) / "bad.cpp").exists())
+
+    def test_the_same_input_gives_the_same_output(self):
+        for output in ("one.cpp", "two.cpp"):
+            run = self.generate(self.data, self.levels, output)
+            self.assertEqual(run.returncode, 0, run.stderr)
+        one, two = ((Path(self.folder.name) / name).read_bytes() for name in ("one.cpp", "two.cpp"))
+        self.assertEqual(one, two)
+
+    def test_unknown_need(self):
+        self.by_name["avx2"]["needs"]["avx3"] = "nowhere"
+        self.refused("avx3")
+
+    def test_cycle(self):
+        self.by_name["sse2"]["needs"]["avx2"] = "nowhere"
+        self.refused("cycle")
+
+    def test_doubled_place(self):
+        self.by_name["avx2"]["cpuid"] = self.by_name["bmi1"]["cpuid"]
+        self.refused("are both at")
+
+    def test_doubled_name(self):
+        self.by_name["avx2"]["aliases"] = ["SSE4.2"]
+        self.refused("names both")
+
+    def test_too_many_features(self):
+        for number in range(800):
+            self.data["features"].append(
+                {"name": f"made_up_{number}", "title": "t", "group": "g", "rule": "AND", "source": "s",
+                 "cpuid": [f"0x7.{100 + number}:eax[0]"]})
+        self.refused("768")
+
+    def test_fields_over_one_bit(self):
+        self.data["fields"].append({"name": "x", "places": ["0x80000008.0:eax[9:4]"], "rule": "MIN", "why": "w"})
+        self.refused("share bits")
+
+    def test_never_without_reason(self):
+        del self.by_name["uintr"]["why"]
+        self.refused("uintr")
+
+    def test_level_with_unknown_feature(self):
+        self.levels["levels"][0]["features"].append("sse9")
+        self.refused("sse9")
+
+    def test_level_with_what_is_never_shown(self):
+        self.levels["levels"][0]["features"].append("amx_tile")
+        self.refused("amx_tile")
+
+
+if __name__ == "__main__":
+    unittest.main()
