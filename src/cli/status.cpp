@@ -35,6 +35,8 @@ std::string duration(std::chrono::seconds age) {
     return fmt::format("{} d {} h", seconds / 86400, seconds / 3600 % 24);
 }
 
+std::string processes(std::uint64_t count) { return fmt::format("{} process{}", count, count == 1 ? "" : "es"); }
+
 nlohmann::json tree_json(const engine::TreeView& tree) {
     nlohmann::json json{{"supervisor", tree.supervisor},
                         {"owner", tree.owner},
@@ -86,7 +88,7 @@ std::string tree_text(const engine::TreeView& tree, const View& view) {
     facts.add_row({"command", safe(tree.command)});
     facts.add_row({"engine", fmt::format("{}; CPUID by {}", safe(tree.engine), safe(tree.cpuid_method))});
     facts.add_row({"running", fmt::format("{}, of user {}", duration(tree.age), tree.owner)});
-    facts.add_row({"now", fmt::format("{}, {}", plural(tree.processes, "process"), plural(tree.threads, "thread"))});
+    facts.add_row({"now", fmt::format("{}, {}", processes(tree.processes), plural(tree.threads, "thread"))});
     facts.add_row({"so far", fmt::format("{}, {} answered by a stop, {} changed to need none, {} passed on",
                                          plural(tree.execs, "exec"), plural(tree.cpuid_traps, "CPUID instruction"),
                                          tree.cpuid_sites, plural(tree.signals_passed, "signal"))});
@@ -130,7 +132,7 @@ Result<int> status_of(pid_t pid, bool json) {
         return print(wrap(text, View::of_standard_output(false).width, 0) + "\n", kNotLevelled);
     }
     if (json) {
-        return print(to_text({{"schema", "cpulevel/status/1"}, {"pid", pid}, {"trees", {tree_json(**tree)}}}), 0);
+        return print(to_text({{"schema", "cpulevel/status/1"}, {"pid", pid}, {"trees", nlohmann::json::array({tree_json(**tree)})}}), 0);
     }
     const View view = View::of_standard_output(false);
     return print(tree_text(**tree, view) + members_text(**tree, view) + "\n" + wrap(kTracerNote, view.width, 0) + "\n", 0);

@@ -83,16 +83,6 @@ bool has_btf(const std::string& root) {
            magic == 0xeb9f;
 }
 
-// "integrity" of "none [integrity] confidentiality"; nothing where the kernel does not say.
-std::optional<std::string> lockdown_mode(const std::string& root) {
-    const auto modes = read_small_file(root, "/sys/kernel/security/lockdown");
-    if (!modes) return std::nullopt;
-    const auto open = modes->find('[');
-    const auto close = modes->find(']', open == std::string::npos ? 0 : open);
-    if (open == std::string::npos || close == std::string::npos) return std::nullopt;
-    return printable(modes->substr(open + 1, close - open - 1), 40);
-}
-
 }  // namespace
 
 Capability bpf(const std::string& root) {
@@ -118,36 +108,14 @@ Capability bpf(const std::string& root) {
         if (unprivileged) result.detail += "; kernel.unprivileged_bpf_disabled is " + printable(*unprivileged, 20);
     } else if (answer.value->writing != 0) {
         result.works = Works::partial;
-        const auto mode = lockdown_mode(root);
-        const bool locked = mode && *mode != "none";
-        result.missing = locked ? "lockdown \"" + *mode + "\" refuses writing to programs: boot without it (lockdown=, or "
-                                  "Secure Boot off)"
+        const Lockdown state = lockdown_state(root);
+        result.missing = state.on() ? "lockdown \"" + state.mode + "\" refuses writing to programs: boot without it "
+                                      "(lockdown=, or Secure Boot off)"
                                 : "CAP_SYS_ADMIN (CAP_BPF with CAP_PERFMON is not enough on older kernels), or a kernel "
                                   "with CONFIG_BPF_EVENTS";
     } else {
         result.works = Works::partial;
         result.missing = "a kernel with CONFIG_DEBUG_INFO_BTF";
-    }
-    return result;
-}
-
-Capability lockdown(const std::string& root) {
-    Capability result{.id = "lockdown", .title = "kernel lockdown off",
-                      .gives = "BPF may write to a program's memory", .missing = {}, .detail = {}};
-    const auto mode = lockdown_mode(root);
-    if (!mode) {
-        result.works = Works::yes;
-        result.detail = "/sys/kernel/security/lockdown is not there or cannot be read: not built in, or securityfs is not mounted";
-        if (::access((root + "/sys/kernel/security").c_str(), R_OK) != 0) {
-            result.works = Works::partial;
-            result.missing = "cannot be told without /sys/kernel/security; see the BPF line for what is refused";
-        }
-    } else if (*mode == "none") {
-        result.works = Works::yes;
-        result.detail = "none";
-    } else {
-        result.missing = "the kernel is in lockdown \"" + *mode + "\"; only the BPF engine needs it off";
-        result.detail = *mode;
     }
     return result;
 }

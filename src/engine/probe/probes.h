@@ -1,6 +1,7 @@
 // One function for each line of `check`. Each is safe to call alone, in any order, by any user.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,13 @@ namespace cpulevel::engine::probe {
 // BPF
 [[nodiscard]] Capability bpf(const std::string& root);
 [[nodiscard]] Capability lockdown(const std::string& root);
+
+struct Lockdown {
+    enum class Known : std::uint8_t { no, not_built_in, mode } known = Known::no;
+    std::string mode;  // "none", "integrity", "confidentiality"
+    [[nodiscard]] bool on() const { return known == Known::mode && mode != "none"; }
+};
+[[nodiscard]] Lockdown lockdown_state(const std::string& root);
 
 // Surroundings
 [[nodiscard]] Capability container(const std::string& root);

@@ -143,6 +143,13 @@ Step trace(pid_t pid, int go_fd, bool has_program) {
     return Step::done;
 }
 
+std::string tracer_in_status(std::string_view status) {
+    for (const std::string_view line : split(status, '\n')) {
+        if (line.starts_with("TracerPid:")) return printable(trim(line.substr(10)), 20);
+    }
+    return "0";
+}
+
 }  // namespace
 
 std::string explain_yama(const std::string& root) {
@@ -158,6 +165,21 @@ std::string explain_yama(const std::string& root) {
     }
     return "kernel.yama.ptrace_scope is " + printable(*scope);
 }
+
+namespace {
+
+// Why ptrace was refused, as far as that can be told from outside.
+std::string explain_refusal(const std::string& root, const std::string& yama) {
+    if (const auto tracer = tracer_in_status(read_small_file(root, "/proc/self/status").value_or("")); tracer != "0") {
+        return "this process is itself traced, by process " + tracer +
+               " (strace, gdb, another cpulevel), and with it all that it starts; start it outside";
+    }
+    if (yama.find(" is 2") != std::string::npos || yama.find(" is 3") != std::string::npos) return yama;
+    return "something refuses it: a container's seccomp filter (Docker: --cap-add SYS_PTRACE or --security-opt "
+           "seccomp=...) or SELinux (setsebool deny_ptrace off)";
+}
+
+}  // namespace
 
 Capability ptrace(const std::string& root) {
     Capability result{.id = "ptrace", .title = "ptrace", .need = Need::start,
@@ -201,12 +223,8 @@ Capability ptrace(const std::string& root) {
     } else if (answer.value->failed_at != Step::done) {
         result.detail = fmt::format("failed: {}{}", describe(answer.value->failed_at),
                                     answer.value->error != 0 ? ", " + errno_text(answer.value->error) : "");
-        result.missing = answer.value->error != EPERM
-                             ? "report this: it is not a known restriction"
-                             : (!yama.empty() ? yama
-                                              : "something refuses it: a container's seccomp filter (Docker: "
-                                                "--cap-add SYS_PTRACE or --security-opt seccomp=...) or SELinux "
-                                                "(setsebool deny_ptrace off)");
+        result.missing = answer.value->error == EPERM ? explain_refusal(root, yama)
+                                                      : "report this: it is not a known restriction";
     } else {
         result.works = Works::yes;
         result.detail = "seized a child, changed its memory, and saw it fork, exec and exit";
