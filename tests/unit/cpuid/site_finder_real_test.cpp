@@ -1,0 +1,174 @@
+// Real programs and libraries of this machine against another decoder, binutils' objdump: whatever we call a CPUID
+// instruction must be one in its listing. The reverse does not hold: objdump decodes data in the text as well
+// (two of the ten that it lists in Debian 12's libcrypto are constants of a curve).
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "cpuid/site_finder.h"
+#include "util/fd.h"
+#include "util/text.h"
+
+namespace cpulevel::cpuid {
+namespace {
+
+class MappedFile {
+   public:
+    explicit MappedFile(const std::string& path) {
+        const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        struct stat status {};
+        if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || status.st_size == 0) return;
+        size_ = static_cast<std::size_t>(status.st_size);
+        void* const mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+        data_ = mapped == MAP_FAILED ? nullptr : static_cast<const std::byte*>(mapped);
+    }
+    ~MappedFile() {
+        if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    }
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+    [[nodiscard]] bool valid() const { return data_ != nullptr; }
+    [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+   private:
+    const std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// Addresses of the CPUID instructions that objdump lists; empty listing means that objdump is not there.
+struct Listing {
+    bool complete = false;
+    std::set<std::uint64_t> cpuid;
+};
+
+Listing objdump(const std::string& path) {
+    Listing listing;
+    const std::string command = "objdump -dw --no-show-raw-insn '" + path + "' 2>/dev/null";
+    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+    if (!pipe) return listing;
+    std::array<char, 4096> line;
+    while (std::fgets(line.data(), static_cast<int>(line.size()), pipe.get()) != nullptr) {
+        const std::string_view text(line.data());
+        const std::size_t colon = text.find(":\t");
+        if (colon == std::string_view::npos) continue;
+        listing.complete = true;
+        // Possibly with prefixes before it; symbols stand in angle brackets behind.
+        const std::string_view instruction = text.substr(colon, text.find('<') - colon);
+        if (instruction.find("cpuid") == std::string_view::npos) continue;
+        if (const auto address = parse_hex(trim(text.substr(0, colon)))) listing.cpuid.insert(*address);
+    }
+    return listing;
+}
+
+class RealFile : public testing::TestWithParam<const char*> {};
+
+TEST_P(RealFile, EverySiteIsACpuidForObjdumpToo) {
+    // Resolved here: for objdump, /proc/self would be another process.
+    std::error_code error;
+    const std::string path = std::filesystem::canonical(GetParam(), error);
+    if (error) GTEST_SKIP() << GetParam() << " is not on this machine";
+    const MappedFile file(path);
+    ASSERT_TRUE(file.valid());
+    const auto begin = std::chrono::steady_clock::now();
+    const auto scan = find_sites(file.bytes());
+    const auto took = std::chrono::steady_clock::now() - begin;
+    ASSERT_TRUE(scan) << scan.error().message();
+    EXPECT_LT(took, std::chrono::seconds(1));
+
+    const Listing listing = objdump(path);
+    if (!listing.complete) GTEST_SKIP() << "no objdump (package binutils)";
+    std::size_t covered = 0;
+    for (const Site& site : scan->sites) {
+        EXPECT_EQ(listing.cpuid.count(site.address), 1U) << std::hex << site.address;
+        covered += listing.cpuid.count(site.address);
+    }
+    std::printf("%s: %zu of the %zu CPUID instructions that objdump lists; %zu undecided; %lld us\n", path.c_str(), covered,
+                listing.cpuid.size(), scan->undecided.size(),
+                static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+    // What objdump lists and we do not is either undecided or proven to be no instruction of its own; with the compiled
+    // libraries of any distribution nearly all are sites.
+    EXPECT_GE(covered * 10, listing.cpuid.size() * 7);
+}
+
+INSTANTIATE_TEST_SUITE_P(Machine, RealFile,
+                         testing::Values("/proc/self/exe", "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2",
+                                         "/lib/x86_64-linux-gnu/libc.so.6", "/lib/x86_64-linux-gnu/libgcc_s.so.1",
+                                         "/lib/x86_64-linux-gnu/libcrypto.so.3", "/lib/x86_64-linux-gnu/libstdc++.so.6",
+                                         "/lib/x86_64-linux-musl/libc.so", "/lib32/libgcc_s.so.1",
+                                         "/usr/lib/go-1.19/bin/go", "/usr/bin/python3"));
+
+// Large ones: speed, and that nothing is claimed which is not those two bytes. objdump takes minutes for them.
+TEST(RealFiles, LargeProgramsTakeLessThanASecond) {
+    bool any = false;
+    for (const char* path : {"/usr/bin/node", "/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so"}) {
+        const MappedFile file(path);
+        if (!file.valid()) continue;
+        any = true;
+        const auto begin = std::chrono::steady_clock::now();
+        const auto scan = find_sites(file.bytes());
+        const auto took = std::chrono::steady_clock::now() - begin;
+        ASSERT_TRUE(scan) << scan.error().message();
+        EXPECT_LT(took, std::chrono::seconds(1)) << path;
+        EXPECT_FALSE(scan->build_id.empty()) << path;
+        std::printf("%s: %zu sites, %zu undecided, %lld ms\n", path, scan->sites.size(), scan->undecided.size(),
+                    static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+    }
+    if (!any) GTEST_SKIP() << "neither node nor a JVM on this machine";
+}
+
+// This very program: the assembler knows where its CPUID instructions are.
+extern "C" {
+extern const char site_finder_test_function[];
+extern const char site_finder_test_cpuid[];
+extern const char site_finder_test_in_immediate[];
+}
+asm(R"(
+    .pushsection .text
+    .globl site_finder_test_function, site_finder_test_cpuid, site_finder_test_in_immediate
+    .type site_finder_test_function, @function
+site_finder_test_function:
+    .cfi_startproc
+site_finder_test_in_immediate = . + 1
+    mov $0x0000a20f, %eax
+site_finder_test_cpuid:
+    cpuid
+    ret
+    .cfi_endproc
+    .size site_finder_test_function, . - site_finder_test_function
+    .popsection
+)");
+
+TEST(RealFiles, ThisProgramAgainstItsAssembler) {
+    const MappedFile file("/proc/self/exe");
+    ASSERT_TRUE(file.valid());
+    const auto scan = find_sites(file.bytes());
+    ASSERT_TRUE(scan) << scan.error().message();
+    const auto bias = [&](const char* label) -> std::uint64_t {
+        // Site addresses are as linked; find ours by distance from the one label that must be a site.
+        return static_cast<std::uint64_t>(label - site_finder_test_cpuid);
+    };
+    bool found = false;
+    for (const Site& site : scan->sites) {
+        const auto at = file.bytes().subspan(site.file_offset);
+        if (at.size() < 3 || site.file_offset < 5 || std::memcmp(at.data() - 5, site_finder_test_function, 8) != 0) continue;
+        found = true;
+        const std::uint64_t immediate = site.address + bias(site_finder_test_in_immediate);
+        for (const auto* list : {&scan->sites, &scan->undecided}) {
+            EXPECT_TRUE(std::none_of(list->begin(), list->end(), [&](const Site& other) { return other.address == immediate; }));
+        }
+    }
+    EXPECT_TRUE(found);
+}
+
+}  // namespace
+}  // namespace cpulevel::cpuid
