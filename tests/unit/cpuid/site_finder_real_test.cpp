@@ -126,48 +126,42 @@ TEST(RealFiles, LargeProgramsTakeLessThanASecond) {
     if (!any) GTEST_SKIP() << "neither node nor a JVM on this machine";
 }
 
-// This very program: the assembler knows where its CPUID instructions are.
-extern "C" {
-extern const char site_finder_test_function[];
-extern const char site_finder_test_cpuid[];
-extern const char site_finder_test_in_immediate[];
-}
+// This very program: the assembler knows where its CPUID instruction is, and that the one in the immediate is none.
+extern "C" const char site_finder_test_function[];
 asm(R"(
     .pushsection .text
-    .globl site_finder_test_function, site_finder_test_cpuid, site_finder_test_in_immediate
+    .globl site_finder_test_function
     .type site_finder_test_function, @function
 site_finder_test_function:
     .cfi_startproc
-site_finder_test_in_immediate = . + 1
+    mov $0x5eed, %ecx
     mov $0x0000a20f, %eax
-site_finder_test_cpuid:
     cpuid
     ret
     .cfi_endproc
     .size site_finder_test_function, . - site_finder_test_function
     .popsection
 )");
+constexpr std::size_t kImmediateAt = 6;  // both from the function's start
+constexpr std::size_t kCpuidAt = 10;
+constexpr std::size_t kFunctionSize = 13;
 
 TEST(RealFiles, ThisProgramAgainstItsAssembler) {
     const MappedFile file("/proc/self/exe");
     ASSERT_TRUE(file.valid());
     const auto scan = find_sites(file.bytes());
     ASSERT_TRUE(scan) << scan.error().message();
-    const auto bias = [&](const char* label) -> std::uint64_t {
-        // Site addresses are as linked; find ours by distance from the one label that must be a site.
-        return static_cast<std::uint64_t>(label - site_finder_test_cpuid);
+
+    // Where the loaded function stands in the file: its bytes are there once.
+    const std::string_view image(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    const std::size_t function = image.find(std::string_view(site_finder_test_function, kFunctionSize));
+    ASSERT_NE(function, std::string_view::npos);
+    const auto count = [&](const std::vector<Site>& list, std::size_t offset) {
+        return std::count_if(list.begin(), list.end(), [&](const Site& site) { return site.file_offset == offset; });
     };
-    bool found = false;
-    for (const Site& site : scan->sites) {
-        const auto at = file.bytes().subspan(site.file_offset);
-        if (at.size() < 3 || site.file_offset < 5 || std::memcmp(at.data() - 5, site_finder_test_function, 8) != 0) continue;
-        found = true;
-        const std::uint64_t immediate = site.address + bias(site_finder_test_in_immediate);
-        for (const auto* list : {&scan->sites, &scan->undecided}) {
-            EXPECT_TRUE(std::none_of(list->begin(), list->end(), [&](const Site& other) { return other.address == immediate; }));
-        }
-    }
-    EXPECT_TRUE(found);
+    EXPECT_EQ(count(scan->sites, function + kCpuidAt), 1);
+    EXPECT_EQ(count(scan->sites, function + kImmediateAt), 0);
+    EXPECT_EQ(count(scan->undecided, function + kImmediateAt), 0);
 }
 
 }  // namespace
