@@ -34,15 +34,15 @@ using arch::CpuidKey;
 using arch::CpuidRegisters;
 using arch::Register;
 
-constexpr std::array kRegisters{Register::eax, Register::ebx, Register::ecx, Register::edx};
 constexpr std::uint32_t kXsaveLeaf = 0xd;
 constexpr std::uint32_t kBrandFirst = 0x80000002;
 constexpr std::uint32_t kAllSubleaves = 0xffffffff;
 constexpr std::uint32_t kRangeMask = 0xffff0000;
+constexpr std::uint32_t kAllBits = 0xffffffff;
 
 std::uint32_t field_mask(const CpuidField& field) {
     const auto width = static_cast<unsigned>(field.high - field.low + 1);
-    return (width >= 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << width) - 1) << field.low;
+    return (width >= 32 ? kAllBits : (std::uint32_t{1} << width) - 1) << field.low;
 }
 
 bool covers(const CpuidField& field, const CpuidKey& key) {
@@ -52,6 +52,12 @@ bool covers(const CpuidField& field, const CpuidKey& key) {
 void set_bits(CpuidRegisters& registers, Register which, std::uint32_t mask, std::uint32_t value) {
     registers.set(which, (registers.get(which) & ~mask) | (value & mask));
 }
+
+CpuidRegisters without(const CpuidRegisters& registers, const CpuidRegisters& bits) {
+    return {registers.eax & ~bits.eax, registers.ebx & ~bits.ebx, registers.ecx & ~bits.ecx, registers.edx & ~bits.edx};
+}
+
+bool all_zero(const CpuidRegisters& registers) { return registers == CpuidRegisters{}; }
 
 // The highest leaf of a range, from its first leaf's EAX; nothing if the range is not there or says nonsense.
 std::optional<std::uint32_t> stated_maximum(const CpuidDump& dump, std::uint32_t first) {
@@ -147,54 +153,50 @@ void promise_xsave_sizes(const level::Level& level, CpuidDump& shown) {
     level::write_leaf_d(*level.xsave, shown);
 }
 
-void hide_feature_bits(const level::Level& level, CpuidDump& shown) {
-    const arch::FeatureTable& table = arch::table(level.architecture);
-    (table.all() - level.features).for_each([&](arch::FeatureId id) {
+// The bits, by leaf, that show the members of a set.
+CpuidDump bits_of(const arch::FeatureTable& table, const arch::FeatureSet& set) {
+    CpuidDump bits;
+    set.for_each([&](arch::FeatureId id) {
         for (const arch::CpuidPlace& place : table[id].cpuid) {
-            const auto at = shown.find({place.leaf, place.subleaf});
-            if (at != shown.end()) set_bits(at->second, place.reg, std::uint32_t{1} << place.bit, 0);
-        }
-    });
-    for (const CpuidField& field : table.fields()) {
-        if (field.rule != arch::Rule::Never) continue;
-        for (auto& [key, registers] : shown) {
-            if (covers(field, key)) set_bits(registers, field.reg, field_mask(field), 0);
-        }
-    }
-}
-
-// The bits that are features: LIVE answers leave them alone.
-CpuidRegisters feature_bits(const arch::FeatureTable& table, const CpuidKey& key) {
-    CpuidRegisters bits;
-    table.in_leaf(key.leaf, key.subleaf).for_each([&](arch::FeatureId id) {
-        for (const arch::CpuidPlace& place : table[id].cpuid) {
-            if (place.leaf == key.leaf && place.subleaf == key.subleaf) {
-                bits.set(place.reg, bits.get(place.reg) | std::uint32_t{1} << place.bit);
-            }
+            set_bits(bits[{place.leaf, place.subleaf}], place.reg, std::uint32_t{1} << place.bit, kAllBits);
         }
     });
     return bits;
 }
 
+CpuidRegisters at_key(const CpuidDump& dump, const CpuidKey& key) {
+    return arch::find(dump, key.leaf, key.subleaf).value_or(CpuidRegisters{});
+}
+
+// Whatever the field around them is, the bits of features follow the level's set.
+void hide_feature_bits(const level::Level& level, const CpuidDump& feature_bits, CpuidDump& shown) {
+    const arch::FeatureTable& table = arch::table(level.architecture);
+    const CpuidDump hidden = bits_of(table, table.all() - level.features);
+    for (auto& [key, registers] : shown) {
+        registers = without(registers, at_key(hidden, key));
+        for (const CpuidField& field : table.fields()) {
+            if (field.rule != arch::Rule::Never || !covers(field, key)) continue;
+            set_bits(registers, field.reg, field_mask(field) & ~at_key(feature_bits, key).get(field.reg), 0);
+        }
+    }
+}
+
 // A key that stands for the subleaves that are not listed: only fields of all subleaves cover it.
 constexpr CpuidKey other_subleaves_of(std::uint32_t leaf) { return {leaf, kAllSubleaves}; }
 
-CpuidRegisters live_bits(const arch::FeatureTable& table, const CpuidKey& key, const CpuidDump& host) {
+CpuidRegisters live_bits(const arch::FeatureTable& table, const CpuidDump& feature_bits, const CpuidKey& key) {
     CpuidRegisters live;
-    if (!machine_has(host, key.leaf)) return live;
     for (const CpuidField& field : table.fields()) {
         if (field.rule == arch::Rule::Live && covers(field, key)) {
             live.set(field.reg, live.get(field.reg) | field_mask(field));
         }
     }
-    if (repeats_subleaf(key.leaf)) live.edx = ~std::uint32_t{0};
-    const CpuidRegisters features = feature_bits(table, key);
-    for (const Register which : kRegisters) live.set(which, live.get(which) & ~features.get(which));
-    if (repeats_subleaf(key.leaf)) live.ecx &= ~std::uint32_t{0xff};
-    return live;
+    if (repeats_subleaf(key.leaf)) {
+        live.edx = kAllBits;
+        live.ecx &= ~std::uint32_t{0xff};
+    }
+    return without(live, at_key(feature_bits, key));
 }
-
-bool all_zero(const CpuidRegisters& registers) { return registers == CpuidRegisters{}; }
 
 bool shows_zeros_above_maximum(const CpuidDump& shown) {
     const std::string vendor = arch::x86_identity(shown).vendor;
@@ -213,7 +215,8 @@ VirtualCpuid VirtualCpuid::build(const level::Level& level, const CpuidDump& hos
     }
     promise_xsave_sizes(level, shown);
     raise_maxima(level, shown);
-    hide_feature_bits(level, shown);
+    const CpuidDump feature_bits = bits_of(table, table.all());
+    hide_feature_bits(level, feature_bits, shown);
 
     VirtualCpuid result;
     result.above_maximum_repeats_highest_ = !shows_zeros_above_maximum(shown);
@@ -231,23 +234,21 @@ VirtualCpuid VirtualCpuid::build(const level::Level& level, const CpuidDump& hos
         const bool subleaves = arch::x86_leaf_has_subleaves(key.leaf);
         if (key.subleaf != 0) {
             if (!subleaves) continue;
-            const auto first = arch::find(shown, key.leaf).value_or(CpuidRegisters{});
-            if (states_last_subleaf(key.leaf) && key.subleaf > first.eax) continue;
+            if (states_last_subleaf(key.leaf) && key.subleaf > at_key(shown, {key.leaf, 0}).eax) continue;
         }
-        Entry entry{.fixed = registers,
-                    .live = live_bits(table, key, host),
-                    .has_subleaves = subleaves,
-                    .repeats_subleaf = repeats_subleaf(key.leaf)};
-        if (entry.repeats_subleaf) set_bits(entry.fixed, Register::ecx, 0xff, 0);
-        for (const Register which : kRegisters) {
-            entry.fixed.set(which, entry.fixed.get(which) & ~entry.live.get(which));
-        }
-        result.entries_[key] = entry;
-        if (!subleaves || result.other_subleaves_.contains(key.leaf)) continue;
-        const Entry others{.fixed = {},
-                           .live = live_bits(table, other_subleaves_of(key.leaf), host),
-                           .has_subleaves = true,
-                           .repeats_subleaf = repeats_subleaf(key.leaf)};
+        const bool machine_answers = machine_has(host, key.leaf);
+        const auto entry = [&](const CpuidRegisters& stored, const CpuidKey& at) {
+            const CpuidRegisters live = live_bits(table, feature_bits, at);
+            Entry made{.fixed = without(stored, live),
+                       .live = machine_answers ? live : CpuidRegisters{},
+                       .has_subleaves = subleaves,
+                       .repeats_subleaf = repeats_subleaf(at.leaf)};
+            if (made.repeats_subleaf) set_bits(made.fixed, Register::ecx, 0xff, 0);
+            return made;
+        };
+        result.entries_[key] = entry(registers, key);
+        if (!subleaves) continue;
+        const Entry others = entry({}, other_subleaves_of(key.leaf));
         if (others.repeats_subleaf || !all_zero(others.live)) result.other_subleaves_[key.leaf] = others;
     }
     return result;
@@ -274,9 +275,10 @@ CpuidRegisters VirtualCpuid::answer(std::uint32_t leaf, std::uint32_t subleaf, c
     CpuidRegisters result = entry->fixed;
     if (!all_zero(entry->live)) {
         const CpuidRegisters own = real(leaf, asked);
-        for (const Register which : kRegisters) {
-            result.set(which, result.get(which) | (own.get(which) & entry->live.get(which)));
-        }
+        result.eax |= own.eax & entry->live.eax;
+        result.ebx |= own.ebx & entry->live.ebx;
+        result.ecx |= own.ecx & entry->live.ecx;
+        result.edx |= own.edx & entry->live.edx;
     }
     if (entry->repeats_subleaf) result.ecx |= subleaf & 0xffU;
     return result;

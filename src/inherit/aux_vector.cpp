@@ -37,8 +37,8 @@ Result<AuxVector> AuxVector::parse(std::span<const std::byte> blob, WordSize siz
     for (std::size_t at = 0; at < blob.size(); at += 2 * word) {
         if (blob.size() - at < 2 * word) {
             return usage_error("cannot read the auxiliary vector", fmt::format("offset {}", at),
-                               fmt::format("it ends inside an entry: {} bytes are left, an entry of {}-bit words has {}",
-                                           blob.size() - at, 8 * word, 2 * word));
+                               fmt::format("it ends inside an entry: {} bytes are left, an entry has {}",
+                                           blob.size() - at, 2 * word));
         }
         const AuxEntry entry{load(&blob[at], size), load(&blob[at + word], size)};
         if (entry.type == kAtNull) break;
