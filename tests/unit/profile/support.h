@@ -1,0 +1,96 @@
+// Machines that we do not have: dumps from tests/fixtures, changed at will, and a /proc and /sys to go with them.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "inherit/aux_vector.h"
+#include "profile/import.h"
+#include "profile/probe.h"
+#include "util/file.h"
+
+namespace cpulevel::profile::test {
+
+inline std::string fixture(const std::string& name) {
+    auto text = read_file(std::string(CPULEVEL_SOURCE_DIR) + "/tests/fixtures/profile/" + name);
+    if (!text) {
+        ADD_FAILURE() << text.error().message();
+        return {};
+    }
+    return *std::move(text);
+}
+
+inline NodeProfile imported(const std::string& name) {
+    auto profiles = import_text(fixture(name), name);
+    if (!profiles) {
+        ADD_FAILURE() << profiles.error().message();
+        return {};
+    }
+    return profiles->front();
+}
+
+// The dump of a real CPU with AVX-512, PKRU-less, in a virtual machine (tests/fixtures/profile/cpuid_r_one_cpu.txt).
+inline arch::CpuidDump real_dump() { return imported("cpuid_r_one_cpu.txt").cpus.front().cpuid; }
+
+inline arch::FeatureId id(std::string_view name, arch::Architecture architecture = arch::Architecture::x86_64) {
+    const auto found = arch::table(architecture).find(name);
+    EXPECT_TRUE(found) << name;
+    return found.value_or(arch::FeatureId{});
+}
+
+class TemporaryFolder {
+   public:
+    TemporaryFolder() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "cpulevel-test-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << pattern;
+        path_ = pattern;
+    }
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+    void write(const std::string& name, const std::string& text) const {
+        const auto path = path_ / name;
+        std::filesystem::create_directories(path.parent_path());
+        std::ofstream(path) << text;
+    }
+    [[nodiscard]] std::string path() const { return path_.string(); }
+
+   private:
+    std::filesystem::path path_;
+};
+
+inline std::vector<std::byte> auxv(std::vector<inherit::AuxEntry> entries) {
+    return inherit::AuxVector(inherit::WordSize::bits64, std::move(entries)).serialize();
+}
+
+// A machine with the given CPUs, all online.
+struct FakeMachine {
+    TemporaryFolder root;
+    ProbeSources sources;
+
+    explicit FakeMachine(std::vector<arch::CpuidDump> cpus, std::uint64_t xcr0 = 0xe7) {
+        root.write("proc/sys/kernel/hostname", "fake\n");
+        root.write("proc/sys/kernel/osrelease", "6.1.0-test\n");
+        root.write("sys/devices/system/cpu/online", "0-" + std::to_string(cpus.size() - 1) + "\n");
+        sources.root = root.path();
+        sources.auxv = auxv({{16, 0x178bfbff}, {26, 2}, {51, 3632}, {6, 4096}});
+        sources.platform = "x86_64";
+        sources.cpuid = [cpus](unsigned cpu) -> Result<arch::CpuidDump> {
+            if (cpu >= cpus.size()) return machine_error("asked a CPU that is not there");
+            return cpus[cpu];
+        };
+        sources.xgetbv = [xcr0] { return xcr0; };
+        sources.cpuid_faulting = [] { return std::optional(true); };
+    }
+};
+
+}  // namespace cpulevel::profile::test
