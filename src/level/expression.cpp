@@ -56,14 +56,17 @@ class Parser {
             if (named == nullptr) continue;
             features_ = features_of(table_, *named);
             rest_ = expression_.substr(end);
+            base_end_ = rest_.data();
             return {};
         }
+        return unknown(table_, "level", expression_.substr(0, expression_.find('+')), expression_, levels_hint());
+    }
+
+    [[nodiscard]] std::string levels_hint() const {
         std::vector<std::string> names;
         for (const arch::NamedLevel& named : table_.levels()) names.emplace_back(named.name);
-        std::string hint = names.empty() ? fmt::format("no levels are named for {}", name(table_.architecture()))
-                                         : fmt::format("levels of {}: {}", name(table_.architecture()),
-                                                       join(names, ", "));
-        return unknown(table_, "level", expression_.substr(0, expression_.find('+')), expression_, std::move(hint));
+        return names.empty() ? fmt::format("no levels are named for {}", name(table_.architecture()))
+                             : fmt::format("levels of {}: {}", name(table_.architecture()), join(names, ", "));
     }
 
     Result<void> take_feature() {
@@ -80,7 +83,9 @@ class Parser {
             return usage_error("a feature is missing in the level", printable(expression_),
                                "'+' and '-' are each followed by a feature's name");
         }
-        return unknown(table_, "feature", word, expression_, {});
+        // Right behind the name of a level, the word may be a mistyped end of that name: "x86-64-v9".
+        const bool first = rest_.data() == base_end_ + 1;
+        return unknown(table_, first ? "level or feature" : "feature", word, expression_, first ? levels_hint() : "");
     }
 
     Result<void> apply(FeatureId id, bool add) {
@@ -114,6 +119,7 @@ class Parser {
     const FeatureTable& table_;
     std::string_view expression_;
     std::string_view rest_;
+    const char* base_end_ = nullptr;
     FeatureSet features_;
     FeatureSet asked_;
     std::vector<std::string> notes_;

@@ -231,6 +231,12 @@ std::string contradiction(const Level& level) {
         return fmt::format("features use the XSAVE components {:#x}, of which {:#x} are not visible", used,
                            used & ~level.xsave->visible);
     }
+    for (unsigned number = 2; number <= kMaximumComponent; ++number) {
+        const bool visible = ((level.xsave->visible >> number) & 1U) != 0;
+        if (visible != level.xsave->components.contains(number)) {
+            return fmt::format("XSAVE component {} is {}", number, visible ? "visible, but not laid out" : "laid out, but not visible");
+        }
+    }
     const auto size = arch::find(level.cpuid, 0xD, 0).value_or(arch::CpuidRegisters{}).ebx;
     if (size != level.xsave->standard_size) {
         return fmt::format("CPUID leaf 0xd promises {} bytes, the XSAVE layout {}", size, level.xsave->standard_size);

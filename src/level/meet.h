@@ -18,7 +18,7 @@ struct MeetOptions {
     std::string name;          // of the level; empty: "meet of A, B"
     std::size_t chosen = 0;    // index of the node whose vendor, model and brand the level shows (rule NAMED)
     arch::FeatureSet allow;    // NEVER features that the user turned on by name; shown where every node has them
-    bool keep_cpuid = false;   // arm64: keep HWCAP_CPUID, which invites programs to read ID registers by MRS
+    bool keep_cpuid = false;   // arm64: keep HWCAP_CPUID (NEVER: it invites programs to read ID registers)
     bool accept_unmaskable = false;  // go on, with a warning, where nodes differ in a feature that nothing can hide
 };
 

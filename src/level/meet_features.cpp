@@ -28,27 +28,38 @@ struct Removal {
 class FeatureMeeter {
    public:
     FeatureMeeter(const FeatureTable& table, Nodes nodes, const MeetOptions& options)
-        : table_(table), nodes_(nodes), options_(options) {
+        : table_(table), nodes_(nodes), allowed_(options.allow) {
+        if (options.keep_cpuid) allowed_ |= named_features(table, {"cpuid"});
         set_ = nodes.front().features;
         for (const NodeProfile& node : nodes) {
             set_ &= node.features;
             offered_ |= node.features;
+            in_hardware_.push_back(shown_by_cpus(node));
         }
     }
 
     FeatureMeet run(std::vector<std::string>& warnings) {
         remove_never(warnings);
-        if (table_.architecture() == arch::Architecture::aarch64 && !options_.keep_cpuid) {
-            remove_named({"cpuid"}, {LossReason::consistency,
-                                     "it invites programs to read ID registers, which show the machine, not the level",
-                                     {}});
-        }
         set_ = table_.closed_subset(set_);
         if (table_.architecture() == arch::Architecture::x86_64) settle_xsave();
-        return {set_, undetermined(), losses()};
+        FeatureMeet met;
+        met.features = set_;
+        (offered_ - set_).for_each([&](FeatureId id) {
+            met.losses.push_back(describe(id));
+            if (met.losses.back().reason == LossReason::unknown) met.undetermined.insert(id);
+        });
+        return met;
     }
 
    private:
+    // What the CPUs have, whatever the system enabled (XCR0, kernel options).
+    [[nodiscard]] FeatureSet shown_by_cpus(const NodeProfile& node) const {
+        if (node.cpus.empty()) return {};
+        FeatureSet set = table_.all();
+        for (const profile::CpuGroup& group : node.cpus) set &= table_.from_cpuid(group.cpuid, std::nullopt);
+        return set;
+    }
+
     void remove(const FeatureSet& which, const Removal& removal) {
         (which & set_).for_each([&](FeatureId id) { removals_.try_emplace(id, removal); });
         set_ -= which;
@@ -62,7 +73,7 @@ class FeatureMeeter {
         FeatureSet never;
         offered_.for_each([&](FeatureId id) {
             if (table_[id].rule != arch::Rule::Never) return;
-            if (!options_.allow.contains(id)) {
+            if (!allowed_.contains(id)) {
                 never.insert(id);
                 removals_.try_emplace(id, Removal{LossReason::never, std::string(table_[id].why), {}});
             } else if (set_.contains(id)) {
@@ -147,26 +158,18 @@ class FeatureMeeter {
         }
     }
 
-    // The CPU says yes where the profile says no: the system does not enable it (XCR0, or a kernel option).
-    [[nodiscard]] bool switched_off(const NodeProfile& node, FeatureId id) const {
-        if (node.cpus.empty()) return false;
-        for (const profile::CpuGroup& group : node.cpus) {
-            if (!table_.from_cpuid(group.cpuid, std::nullopt).contains(id)) return false;
-        }
-        return true;
-    }
-
     [[nodiscard]] Loss describe(FeatureId id) const {
         Loss loss;
         loss.feature = id;
-        for (const NodeProfile& node : nodes_) {
+        for (std::size_t i = 0; i < nodes_.size(); ++i) {
+            const NodeProfile& node = nodes_[i];
             if (node.features.contains(id)) continue;
             if (!node.known.contains(id)) {
                 loss.undescribed.push_back(node.name);
                 continue;
             }
             loss.lacking.push_back(node.name);
-            if (switched_off(node, id)) loss.switched_off.push_back(node.name);
+            if (in_hardware_[i].contains(id)) loss.switched_off.push_back(node.name);
         }
         if (const auto at = removals_.find(id); at != removals_.end()) {
             loss.reason = at->second.reason;
@@ -187,26 +190,12 @@ class FeatureMeeter {
         return loss;
     }
 
-    [[nodiscard]] std::vector<Loss> losses() const {
-        std::vector<Loss> all;
-        (offered_ - set_).for_each([&](FeatureId id) { all.push_back(describe(id)); });
-        return all;
-    }
-
-    // Features that the level might have had, if a description said more.
-    [[nodiscard]] FeatureSet undetermined() const {
-        FeatureSet set;
-        (offered_ - set_).for_each([&](FeatureId id) {
-            if (describe(id).reason == LossReason::unknown) set.insert(id);
-        });
-        return set;
-    }
-
     const FeatureTable& table_;
     Nodes nodes_;
-    const MeetOptions& options_;
+    FeatureSet allowed_;  // NEVER features that are shown all the same
     FeatureSet set_;
     FeatureSet offered_;
+    std::vector<FeatureSet> in_hardware_;  // by node
     std::map<FeatureId, Removal> removals_;
 };
 
