@@ -1,0 +1,95 @@
+// A SIGSEGV is looked at: if it is a CPUID instruction that faulted (or a trap that we planted), it is answered and
+// the program never hears of it.
+#include <sys/ptrace.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "cpuid/instruction.h"
+#include "engine/ptrace/proc_stat.h"
+#include "engine/ptrace/supervisor.h"
+
+namespace cpulevel::engine::ptrace {
+
+namespace {
+
+constexpr std::size_t kLongestInstruction = 15;
+constexpr unsigned kPlantedLength = 2;  // HLT and the second byte of the instruction it stands for
+
+const PlantedTrap* find_trap(const AddressSpace& space, std::uint64_t address) {
+    const auto at = std::ranges::lower_bound(space.traps, address, {}, &PlantedTrap::address);
+    return at != space.traps.end() && at->address == address ? &*at : nullptr;
+}
+
+}  // namespace
+
+bool Supervisor::on_segmentation_fault(Thread& thread) {
+    siginfo_t info{};
+    // #GP in user mode: SI_KERNEL, no address (arch/x86/kernel/traps.c). A fault on memory has SEGV_MAPERR and the
+    // like; one sent by kill() has the sender's code.
+    if (::ptrace(PTRACE_GETSIGINFO, thread.tid, nullptr, &info) != 0 || info.si_code != SI_KERNEL ||
+        info.si_addr != nullptr) {
+        return false;
+    }
+    auto registers = Registers::get(thread.tid);
+    if (!registers) return false;
+    const RemoteAddress at = registers->instruction();
+    if (const PlantedTrap* trap = thread.space ? find_trap(*thread.space, value(at)) : nullptr) {
+        std::array<std::byte, kPlantedLength> bytes{};
+        const bool still_there = read_memory(thread.tid, at, bytes) == bytes.size() && bytes[0] == std::byte{0xf4};
+        if (still_there && trap->kind == PlantedTrap::Kind::map_call) {
+            if (start_map_call(thread, *registers)) return true;
+        } else if (still_there) {
+            answer_cpuid(thread, *registers, kPlantedLength);
+            return true;
+        }
+    }
+    if (policy_.method != CpuidMethod::faulting) return false;
+    std::array<std::byte, kLongestInstruction> bytes{};
+    const std::size_t got = read_memory(thread.tid, at, bytes);
+    const auto mode = registers->is_32bit() ? cpuid::CodeMode::bits32 : cpuid::CodeMode::bits64;
+    const auto instruction = cpuid::recognise_cpuid(std::span(bytes).first(got), mode);
+    if (!instruction) return false;
+    answer_cpuid(thread, *registers, instruction->length);
+    return true;
+}
+
+void Supervisor::answer_cpuid(Thread& thread, Registers& registers, unsigned length) {
+    const std::uint32_t leaf = registers.cpuid_leaf();
+    const auto real = [&](std::uint32_t live_leaf, std::uint32_t live_subleaf) {
+        const auto stat = read_proc_stat(thread.tid);
+        return live_cpuid_.ask(stat ? stat->processor : -1, live_leaf, live_subleaf);
+    };
+    const auto answer = policy_.cpuid.answer(leaf, registers.cpuid_subleaf(), real);
+    log_.cpuid_trap(thread.tid, value(registers.instruction()), leaf);
+    registers.answer_cpuid(answer, length);
+    registers.forget_syscall();
+    registers.set(thread.tid);
+    put_signal_state_back(thread, SIGSEGV);
+    if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
+}
+
+// The kernel delivered `signal` by force: where it was blocked or ignored, it is now neither, and its action is the
+// default. What was before is known at a program's start (the mask and the ignored signals survive execve, handlers
+// do not). Later, a program may have changed both without a stop; then the other fault signals are the witness: whoever
+// has blocked all of SIGBUS, SIGFPE and SIGILL has blocked SIGSEGV with them (sigfillset()).
+void Supervisor::put_signal_state_back(Thread& thread, int signal) {
+    const auto mask = signal_mask(thread.tid);
+    if (!mask) return;
+    constexpr std::uint64_t kOtherFaults = signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGILL);
+    const std::uint64_t bit = signal_bit(signal);
+    const bool as_at_start = (thread.start_mask & bit) != 0 && (*mask | bit) == thread.start_mask;
+    const bool with_all_faults = (*mask & kOtherFaults) == kOtherFaults;
+    if ((*mask & bit) == 0 && (as_at_start || with_all_faults)) set_signal_mask(thread.tid, *mask | bit);
+
+    if ((thread.start_ignored & bit) == 0) return;
+    const auto stat = read_proc_stat(thread.tid);
+    if (stat && (stat->caught & bit) == 0) {
+        start_restore_ignore(thread, signal);
+    } else {
+        thread.start_ignored &= ~bit;  // it has a handler of its own by now
+    }
+}
+
+}  // namespace cpulevel::engine::ptrace

@@ -1,0 +1,163 @@
+// A new program is levelled: its vector on the stack, its saved vector, and how its CPUID is caught.
+#include <fmt/format.h>
+#include <linux/prctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "engine/ptrace/new_program.h"
+#include "engine/ptrace/proc_stat.h"
+#include "engine/ptrace/supervisor.h"
+
+namespace cpulevel::engine::ptrace {
+
+namespace {
+
+constexpr std::uint64_t kAtBase = 7;           // where the interpreter is; <linux/auxvec.h>
+constexpr std::uint64_t kAtVdso = 33;          // AT_SYSINFO_EHDR
+constexpr std::uint64_t kBelowStack = 512;     // the map's place: below the stack pointer, beyond any red zone
+
+std::string program_path(pid_t pid) {
+    std::array<char, 4096> path;
+    const ssize_t size = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), path.data(), path.size());
+    return size < 0 ? "?" : std::string(path.data(), static_cast<std::size_t>(size));
+}
+
+prctl_mm_map memory_borders(const ProcStat& stat, std::uint64_t vector_at, std::size_t vector_size) {
+    prctl_mm_map map{};
+    map.start_code = stat.start_code;
+    map.end_code = stat.end_code;
+    map.start_data = stat.start_data;
+    map.end_data = stat.end_data;
+    map.start_brk = stat.start_brk;
+    map.brk = stat.start_brk;  // a new program has not moved it yet
+    map.start_stack = stat.start_stack;
+    map.arg_start = stat.arg_start;
+    map.arg_end = stat.arg_end;
+    map.env_start = stat.env_start;
+    map.env_end = stat.env_end;
+    // The kernel copies from the stack what we have just edited there.
+    map.auxv = std::bit_cast<__u64*>(vector_at);
+    map.auxv_size = static_cast<__u32>(vector_size);
+    map.exe_fd = ~0U;
+    return map;
+}
+
+}  // namespace
+
+void Supervisor::level_program(Thread& thread) {
+    const pid_t pid = thread.tid;
+    const inherit::Marks marks = thread.space->marks;
+    thread.space = std::make_shared<AddressSpace>();
+    AddressSpace& space = *thread.space;
+
+    ExecRecord record;
+    record.pid = pid;
+    if (log_.wants_details()) record.program = program_path(pid);
+    auto go_on_unlevelled = [&](std::string why) {
+        if (record.program.empty()) record.program = program_path(pid);
+        record.problem = std::move(why);
+        log_.exec(std::move(record));
+        resume(pid, Resume::run);
+    };
+
+    auto registers = Registers::get(pid);
+    if (!registers) return resume(pid, Resume::run), void();
+    record.is_32bit = registers->is_32bit();
+    const auto size = record.is_32bit ? inherit::WordSize::bits32 : inherit::WordSize::bits64;
+    auto stack = read_stack_vector(pid, registers->stack(), size);
+    if (!stack) {
+        return go_on_unlevelled("its stack cannot be read (a program that its user may not read is closed to tracers)");
+    }
+
+    record.secure = stack->vector.find(inherit::kAtSecure).value_or(0) != 0;
+    const auto vdso = stack->vector.find(kAtVdso).value_or(0);
+    const auto interpreter = stack->vector.find(kAtBase).value_or(0);
+    inherit::ExecOutcome outcome = inherit::after_exec(
+        marks, {registers->abi(), std::move(stack->vector), record.secure, policy_.security_bits}, policy_.imposed);
+    space.marks = std::move(outcome.marks);
+    space.levelled = true;
+    for (const inherit::AuxEdit& edit : outcome.edits) set_entry(stack->bytes, size, edit.type, edit.value);
+    if (!outcome.edits.empty() && !write_memory(pid, stack->at, stack->bytes)) {
+        return go_on_unlevelled("its stack cannot be written");
+    }
+    record.edits = std::move(outcome.edits);
+
+    if (policy_.method == CpuidMethod::planted) {
+        record.planting = planter_.plant_program(pid, space, interpreter);
+        space.syscall_gadget = find_gadget(pid, vdso, record.is_32bit);
+        if (record.planting.unreadable != 0) record.problem = "not all of its files can be examined for CPUID";
+    }
+
+    const ExecStub stub(record.is_32bit, policy_.set_saved_vector && !record.edits.empty(),
+                        policy_.method == CpuidMethod::faulting);
+    if (policy_.method != CpuidMethod::none || !stub.empty()) {
+        const auto stat = read_proc_stat(pid);
+        const auto mask = signal_mask(pid);
+        if (!stat || !mask) return go_on_unlevelled("its signal state cannot be read");
+        thread.start_mask = *mask;
+        thread.start_ignored = stat->ignored;
+        if (!stub.empty() && !start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size())) {
+            return go_on_unlevelled("no code can be run in it");
+        }
+    }
+    log_.exec(std::move(record));
+    resume(pid, Resume::run);
+}
+
+bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
+                            RemoteAddress vector_at, std::size_t vector_size) {
+    const pid_t pid = thread.tid;
+    const RemoteAddress entry = registers.instruction();
+    thread.stub_at = entry;
+    thread.stub_size = static_cast<std::uint8_t>(stub.code().size());
+    thread.stub_arms = policy_.method == CpuidMethod::faulting;
+    thread.stub_has_vector = policy_.set_saved_vector;
+        const auto original = std::span(thread.stub_original).first(thread.stub_size);
+    if (read_memory(pid, entry, original) != original.size()) return false;
+
+    const auto map = memory_borders(stat, value(vector_at), vector_size);
+    const RemoteAddress map_at{(value(registers.stack()) - kBelowStack) & ~std::uint64_t{15}};
+    if (!write_memory(pid, map_at, std::as_bytes(std::span(&map, 1)))) return false;
+    if (!write_text(pid, entry, stub.code())) return false;
+
+    thread.saved = registers;
+    stub.prepare(registers, entry, map_at);
+    if (!registers.set(pid)) return false;
+    thread.phase = Phase::exec_stub;
+    return true;
+}
+
+bool Supervisor::on_stub_end(Thread& thread) {
+    const pid_t pid = thread.tid;
+    const auto registers = Registers::get(pid);
+    if (!registers) return resume(pid, Resume::run), true;  // killed; waitpid tells
+    if (registers->instruction() != thread.stub_at + thread.stub_size) return false;
+
+    const ExecStub stub(registers->is_32bit(), thread.stub_has_vector, thread.stub_arms);
+    const auto results = stub.results(*registers);
+    write_text(pid, thread.stub_at, std::span(thread.stub_original).first(thread.stub_size));
+    // The kernel set the result of execve after we saved the registers: it is 0, as are all others at a start.
+    Registers start = thread.saved;
+    start.prepare_syscall(0, {});
+    start.set(pid);
+    thread.phase = Phase::running;
+    if (results.set_aux_vector < 0) {
+        log_.problem(pid, fmt::format("{}: PR_SET_MM_MAP failed ({}): /proc/PID/auxv shows the machine's own vector",
+                                      program_path(pid), std::strerror(static_cast<int>(-results.set_aux_vector))));
+    }
+    if (results.arm_cpuid_faulting < 0) {
+        log_.problem(pid, fmt::format("{}: CPUID faulting could not be armed ({}): it sees the real CPUID",
+                                      program_path(pid),
+                                      std::strerror(static_cast<int>(-results.arm_cpuid_faulting))));
+    }
+    put_signal_state_back(thread, SIGTRAP);
+    if (thread.phase == Phase::running) resume(pid, Resume::run);
+    return true;
+}
+
+}  // namespace cpulevel::engine::ptrace

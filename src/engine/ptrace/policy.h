@@ -1,0 +1,36 @@
+// What one run imposes on its programs, settled before the first of them starts and constant from then on.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cpuid/virtual_cpuid.h"
+#include "inherit/marks.h"
+#include "level/level.h"
+
+namespace cpulevel::engine::ptrace {
+
+// How a program's CPUID instructions are caught.
+enum class CpuidMethod : std::uint8_t {
+    faulting,  // the CPU makes each of them fault (ARCH_SET_CPUID)
+    planted,   // traps planted over those that decoding proves (planting.h); the others see the real CPU
+    none,      // not at all
+};
+[[nodiscard]] std::string_view name(CpuidMethod method);
+
+struct Policy {
+    std::string level_name;
+    inherit::Imposed imposed;
+    inherit::HwcapWords security_bits;
+    std::optional<std::string> platform;  // AT_PLATFORM to show
+    cpuid::VirtualCpuid cpuid;
+    CpuidMethod method = CpuidMethod::none;
+    bool set_saved_vector = false;  // PR_SET_MM_MAP works here
+};
+
+[[nodiscard]] Policy make_policy(const level::Level& level, const arch::CpuidDump& host, CpuidMethod method,
+                                 bool set_saved_vector);
+
+}  // namespace cpulevel::engine::ptrace

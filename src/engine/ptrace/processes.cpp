@@ -1,0 +1,109 @@
+#include "engine/ptrace/processes.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "engine/ptrace/proc_stat.h"
+
+namespace cpulevel::engine::ptrace {
+
+namespace {
+
+// Stops this process as the program was stopped, so that the shell sees its job stopped; returns when continued.
+void stop_like(int signal) {
+    struct sigaction by_default {};
+    by_default.sa_handler = SIG_DFL;
+    struct sigaction before {};
+    ::sigaction(signal, &by_default, &before);
+    sigset_t one;
+    ::sigemptyset(&one);
+    ::sigaddset(&one, signal);
+    ::kill(::getpid(), signal);
+    ::sigprocmask(SIG_UNBLOCK, &one, nullptr);  // stops here, for the signals that can be blocked
+    ::sigprocmask(SIG_BLOCK, &one, nullptr);
+    ::sigaction(signal, &before, nullptr);
+}
+
+bool is_stopped(pid_t pid) {
+    const auto stat = read_proc_stat(pid);
+    return stat && (stat->state == 'T' || stat->state == 't');
+}
+
+// A signal that somebody sent to us is for the program. One that the terminal's driver sends (SI_KERNEL) goes to the
+// whole foreground group and has reached the program without us.
+void pass_on(const siginfo_t& info, pid_t program) {
+    if (info.si_code == SI_KERNEL) return;
+    if (info.si_signo == SIGCONT && !is_stopped(program)) return;  // it was continued with us
+    if (info.si_code == SI_QUEUE) {
+        ::sigqueue(program, info.si_signo, info.si_value);
+    } else {
+        ::kill(program, info.si_signo);
+    }
+}
+
+}  // namespace
+
+Result<Pipe> Pipe::create() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(ErrorKind::machine, "cannot make a pipe", "");
+    Pipe pipe;
+    pipe.read = Fd(ends[0]);
+    pipe.write = Fd(ends[1]);
+    return pipe;
+}
+
+void become_program(const std::vector<std::string>& command, const sigset_t& mask, pid_t supervisor,
+                    ProgramPipes pipes) {
+    std::vector<char*> arguments;
+    for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+    arguments.push_back(nullptr);
+    // Under Yama only ancestors may trace, and the supervisor is none; elsewhere this is an error without meaning.
+    ::prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
+    const pid_t self = ::getpid();
+    char byte = 0;
+    if (::write(pipes.hello, &self, sizeof self) != sizeof self || ::read(pipes.go, &byte, 1) != 1) ::_exit(125);
+    ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+    ::execvp(arguments[0], arguments.data());
+    const int error = errno;
+    [[maybe_unused]] const ssize_t ignored = ::write(pipes.failure, &error, sizeof error);
+    ::_exit(error == ENOENT ? 127 : 126);
+}
+
+int mirror_program(pid_t program, pid_t supervisor) {
+    sigset_t all;
+    ::sigfillset(&all);
+    for (;;) {
+        siginfo_t info{};
+        if (::sigwaitinfo(&all, &info) < 0) continue;
+        if (info.si_signo != SIGCHLD) {
+            pass_on(info, program);
+            continue;
+        }
+        // One SIGCHLD may stand for several; as PID 1 we are also the parent of every orphan.
+        int status = 0;
+        for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
+            if (pid == supervisor || pid != program) continue;
+            if (!WIFSTOPPED(status)) return status;
+            stop_like(WSTOPSIG(status));
+        }
+    }
+}
+
+void die_of(int signal) {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);  // the program has left its own
+    ::signal(signal, SIG_DFL);
+    sigset_t one;
+    ::sigemptyset(&one);
+    ::sigaddset(&one, signal);
+    ::kill(::getpid(), signal);
+    ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+}
+
+}  // namespace cpulevel::engine::ptrace

@@ -1,0 +1,89 @@
+// What the engine needs of an architecture's registers and instructions, behind one small interface; one .cpp an
+// architecture (registers_x86_64.cpp). Nobody else in the engine names a register.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "arch/cpuid_dump.h"
+#include "engine/ptrace/remote.h"
+#include "inherit/aux_vector.h"
+#include "inherit/marks.h"
+
+namespace cpulevel::engine::ptrace {
+
+// The general registers of a stopped thread, as the kernel gave them.
+class Registers {
+   public:
+    [[nodiscard]] static std::optional<Registers> get(pid_t tid);
+    bool set(pid_t tid) const;  // false: the thread is gone
+
+    [[nodiscard]] inherit::AbiFamily abi() const;
+    [[nodiscard]] bool is_32bit() const;  // runs 32-bit instructions now
+    [[nodiscard]] RemoteAddress instruction() const;
+    void jump(RemoteAddress to);
+    [[nodiscard]] RemoteAddress stack() const;
+
+    // System calls: the number that was asked for at a syscall stop, and the result after it.
+    [[nodiscard]] std::uint64_t syscall_number() const;
+    [[nodiscard]] std::uint64_t syscall_argument(unsigned index) const;
+    [[nodiscard]] std::int64_t syscall_result() const;
+    void prepare_syscall(std::uint64_t number, std::span<const std::uint64_t> arguments);
+    // For a system call instruction that a trap stands in for: the number is where the program had put it.
+    [[nodiscard]] std::uint64_t requested_syscall() const;
+    void forget_syscall();  // what is set next is not the outcome of a system call: no restart, no rewind
+
+    // CPUID's operands and its answer (zero-extended, as the CPU does), stepping over `length` bytes.
+    [[nodiscard]] std::uint32_t cpuid_leaf() const;
+    [[nodiscard]] std::uint32_t cpuid_subleaf() const;
+    void answer_cpuid(const arch::CpuidRegisters& answer, unsigned length);
+
+   private:
+    friend class ExecStub;
+    user_regs_struct raw_{};
+};
+
+// System call numbers of the thread's ABI that the engine looks at.
+struct SyscallNumbers {
+    std::uint64_t fork, vfork, clone, clone3, mmap, mprotect, rt_sigaction;
+};
+[[nodiscard]] const SyscallNumbers& syscall_numbers(bool is_32bit);
+// The flags argument of clone is first on every ABI that we handle; clone3 points to a struct that starts with them.
+
+// A few instructions run in a new program before its first own one: they replace the saved auxiliary vector
+// (PR_SET_MM_MAP) and make CPUID fault, and end in a trap. Registers pass the arguments, so that one write of code
+// and one stop are all it costs.
+class ExecStub {
+   public:
+    ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting);
+    [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
+    // Sets the registers so that the code at `at` runs with the struct prctl_mm_map at `map`. Usable at
+    // PTRACE_EVENT_EXEC: the kernel still overwrites the result register there, and only that.
+    void prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const;
+
+    struct Results {
+        std::int64_t set_aux_vector = 0;      // 0 or -errno
+        std::int64_t arm_cpuid_faulting = 0;
+    };
+    [[nodiscard]] Results results(const Registers& registers) const;
+
+   private:
+    void append(std::initializer_list<unsigned> bytes);
+    std::array<std::byte, 64> code_{};
+    std::size_t size_ = 0;
+    bool is_32bit_;
+    bool set_aux_vector_;
+    bool arm_;
+};
+
+// The signal mask bit of a signal, as PTRACE_GETSIGMASK and /proc/PID/stat count them.
+[[nodiscard]] constexpr std::uint64_t signal_bit(int signal) { return std::uint64_t{1} << (signal - 1); }
+
+}  // namespace cpulevel::engine::ptrace

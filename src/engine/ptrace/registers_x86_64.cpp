@@ -1,0 +1,126 @@
+// x86-64 and i386 tracees of an x86-64 tracer. PTRACE_GETREGS always uses the 64-bit struct, for both; what code a
+// thread runs is told by its code segment selector (arch/x86/include/asm/segment.h: __USER32_CS is 0x23).
+#include <linux/prctl.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+
+#include "engine/ptrace/registers.h"
+
+namespace cpulevel::engine::ptrace {
+
+namespace {
+
+constexpr std::uint64_t kUser32CodeSegment = 0x23;
+constexpr unsigned kArchSetCpuid = 0x1012;  // ARCH_SET_CPUID, arch/x86/include/uapi/asm/prctl.h
+constexpr SyscallNumbers kNumbers64{57, 58, 56, 435, 9, 10, 13};
+constexpr SyscallNumbers kNumbers32{2, 190, 120, 435, 192, 125, 174};
+
+}  // namespace
+
+std::optional<Registers> Registers::get(pid_t tid) {
+    Registers registers;
+    if (::ptrace(PTRACE_GETREGS, tid, nullptr, &registers.raw_) != 0) return std::nullopt;
+    return registers;
+}
+
+bool Registers::set(pid_t tid) const {
+    return ::ptrace(PTRACE_SETREGS, tid, nullptr, const_cast<user_regs_struct*>(&raw_)) == 0;
+}
+
+inherit::AbiFamily Registers::abi() const { return inherit::AbiFamily::x86; }
+bool Registers::is_32bit() const { return raw_.cs == kUser32CodeSegment; }
+RemoteAddress Registers::instruction() const { return RemoteAddress{raw_.rip}; }
+void Registers::jump(RemoteAddress to) { raw_.rip = value(to); }
+RemoteAddress Registers::stack() const { return RemoteAddress{raw_.rsp}; }
+
+std::uint64_t Registers::syscall_number() const { return raw_.orig_rax; }
+
+std::uint64_t Registers::syscall_argument(unsigned index) const {
+    if (is_32bit()) {
+        const std::array arguments{raw_.rbx, raw_.rcx, raw_.rdx, raw_.rsi, raw_.rdi, raw_.rbp};
+        return arguments[index] & 0xffffffffU;
+    }
+    return std::array{raw_.rdi, raw_.rsi, raw_.rdx, raw_.r10, raw_.r8, raw_.r9}[index];
+}
+
+std::int64_t Registers::syscall_result() const {
+    if (is_32bit()) return static_cast<std::int32_t>(static_cast<std::uint32_t>(raw_.rax));
+    return static_cast<std::int64_t>(raw_.rax);
+}
+
+std::uint64_t Registers::requested_syscall() const { return is_32bit() ? raw_.rax & 0xffffffffU : raw_.rax; }
+
+void Registers::forget_syscall() { raw_.orig_rax = ~0ULL; }
+
+void Registers::prepare_syscall(std::uint64_t number, std::span<const std::uint64_t> arguments) {
+    raw_.rax = number;
+    const std::array places64{&raw_.rdi, &raw_.rsi, &raw_.rdx, &raw_.r10, &raw_.r8, &raw_.r9};
+    const std::array places32{&raw_.rbx, &raw_.rcx, &raw_.rdx, &raw_.rsi, &raw_.rdi, &raw_.rbp};
+    const auto& places = is_32bit() ? places32 : places64;
+    for (std::size_t i = 0; i < arguments.size(); ++i) *places[i] = arguments[i];
+    forget_syscall();
+}
+
+std::uint32_t Registers::cpuid_leaf() const { return static_cast<std::uint32_t>(raw_.rax); }
+std::uint32_t Registers::cpuid_subleaf() const { return static_cast<std::uint32_t>(raw_.rcx); }
+
+void Registers::answer_cpuid(const arch::CpuidRegisters& answer, unsigned length) {
+    raw_.rax = answer.eax;
+    raw_.rbx = answer.ebx;
+    raw_.rcx = answer.ecx;
+    raw_.rdx = answer.edx;
+    raw_.rip += length;
+}
+
+const SyscallNumbers& syscall_numbers(bool is_32bit) { return is_32bit ? kNumbers32 : kNumbers64; }
+
+ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting)
+    : is_32bit_(is_32bit), set_aux_vector_(set_aux_vector), arm_(arm_cpuid_faulting) {
+    if (!set_aux_vector && !arm_cpuid_faulting) return;
+    constexpr unsigned low = kArchSetCpuid & 0xffU;
+    constexpr unsigned high = kArchSetCpuid >> 8U;
+    if (is_32bit) {
+        if (set_aux_vector) append({0xb8, 0xac, 0, 0, 0,     // mov $172 (prctl), %eax
+                                    0xcd, 0x80,              // int $0x80
+                                    0x89, 0xc5});            // mov %eax, %ebp
+        if (arm_cpuid_faulting) append({0xb8, 0x80, 1, 0, 0,      // mov $384 (arch_prctl), %eax
+                                        0xbb, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %ebx
+                                        0x31, 0xc9,               // xor %ecx, %ecx
+                                        0xcd, 0x80,               // int $0x80
+                                        0x89, 0xc6});             // mov %eax, %esi
+    } else {
+        if (set_aux_vector) append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
+                                    0x0f, 0x05,              // syscall
+                                    0x49, 0x89, 0xc4});      // mov %rax, %r12
+        if (arm_cpuid_faulting) append({0xb8, 0x9e, 0, 0, 0,      // mov $158 (arch_prctl), %eax
+                                        0xbf, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %edi
+                                        0x31, 0xf6,               // xor %esi, %esi
+                                        0x0f, 0x05,               // syscall
+                                        0x49, 0x89, 0xc5});       // mov %rax, %r13
+    }
+    append({0xcc});  // int3
+}
+
+void ExecStub::append(std::initializer_list<unsigned> bytes) {
+    for (const unsigned byte : bytes) code_[size_++] = static_cast<std::byte>(byte);
+}
+
+void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const {
+    constexpr std::uint64_t kMapSize = sizeof(prctl_mm_map);
+    const std::array<std::uint64_t, 5> arguments{PR_SET_MM, PR_SET_MM_MAP, value(map), kMapSize, 0};
+    registers.prepare_syscall(0, arguments);
+    registers.jump(at);
+}
+
+ExecStub::Results ExecStub::results(const Registers& registers) const {
+    auto number = [&](std::uint64_t raw) {
+        return is_32bit_ ? static_cast<std::int64_t>(static_cast<std::int32_t>(static_cast<std::uint32_t>(raw)))
+                         : static_cast<std::int64_t>(raw);
+    };
+    Results results;
+    if (set_aux_vector_) results.set_aux_vector = number(is_32bit_ ? registers.raw_.rbp : registers.raw_.r12);
+    if (arm_) results.arm_cpuid_faulting = number(is_32bit_ ? registers.raw_.rsi : registers.raw_.r13);
+    return results;
+}
+
+}  // namespace cpulevel::engine::ptrace

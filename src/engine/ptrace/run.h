@@ -1,0 +1,43 @@
+// `cpulevel run` as a library: what this machine lets us cover, and the run itself.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/ptrace/policy.h"
+#include "level/level.h"
+#include "util/error.h"
+
+namespace cpulevel::engine::ptrace {
+
+enum class OnSupervisorDeath : std::uint8_t { kill_tree, leave_tree };
+
+struct RunOptions {
+    bool verbose = false;
+    std::string report_path;
+    OnSupervisorDeath on_supervisor_death = OnSupervisorDeath::kill_tree;
+    bool may_patch = true;  // false: no byte of a program's text is changed for longer than its start
+};
+
+struct Preparation {
+    Policy policy;
+    Coverage coverage;
+};
+
+// Finds out by doing what can be covered here; `host` is this machine's CPUID.
+[[nodiscard]] Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host,
+                                          const RunOptions& options);
+
+// Runs the program and returns when it has ended: its exit status as the shell has it (128+N for a signal); a
+// signal also in `died_of`, for the caller to die of too.
+struct RunOutcome {
+    int exit_status = 0;
+    int died_of = 0;
+    int exec_errno = 0;  // why the program could not be executed
+};
+[[nodiscard]] Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options,
+                                     const std::vector<std::string>& command);
+
+}  // namespace cpulevel::engine::ptrace

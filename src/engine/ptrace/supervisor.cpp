@@ -1,0 +1,207 @@
+#include "engine/ptrace/supervisor.h"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <string>
+
+namespace cpulevel::engine::ptrace {
+
+namespace {
+
+constexpr int kSyscallStop = SIGTRAP | 0x80;  // with PTRACE_O_TRACESYSGOOD
+constexpr std::uint64_t kCloneVm = 0x100;      // CLONE_VM, <linux/sched.h>
+constexpr std::uint64_t kCloneThread = 0x10000;  // CLONE_THREAD
+
+bool is_stop_signal(int signal) {
+    return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+// What the child that `parent` is just bearing shares with it. Told by the call itself: the event's kind follows the
+// exit signal and CLONE_VFORK, not CLONE_VM (kernel/fork.c, kernel_clone()).
+std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
+    const SyscallNumbers& numbers = syscall_numbers(registers.is_32bit());
+    const std::uint64_t number = registers.syscall_number();
+    if (number == numbers.vfork) return kCloneVm;
+    if (number == numbers.clone) return registers.syscall_argument(0);
+    if (number == numbers.clone3) {
+        std::array<std::byte, 8> flags{};
+        const RemoteAddress arguments{registers.syscall_argument(0)};
+        if (read_memory(parent.tid, arguments, flags) == flags.size()) {
+            return std::bit_cast<std::uint64_t>(flags);
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+Result<void> Supervisor::seize(pid_t root) {
+    unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                            PTRACE_O_TRACECLONE;
+    if (options_.kill_tree_with_us) options |= PTRACE_O_EXITKILL;
+    if (::ptrace(PTRACE_SEIZE, root, nullptr, std::bit_cast<void*>(options)) != 0) {
+        return system_error(ErrorKind::machine, "cannot trace the program's process", std::to_string(root),
+                            "another tracer (strace, gdb, an outer `cpulevel run`), a container's seccomp filter or "
+                            "Yama's ptrace_scope 3 can forbid it; `cpulevel check` tells which");
+    }
+    root_ = root;
+    Thread& thread = thread_of(root);
+    thread.leads_process = true;
+    thread.phase = Phase::running;
+    thread.space = std::make_shared<AddressSpace>();
+    log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+    return {};
+}
+
+void Supervisor::serve(const std::function<void(int)>& root_gone) {
+    root_gone_ = root_gone;
+    for (;;) {
+        int status = 0;
+        const pid_t tid = ::waitpid(-1, &status, __WALL);
+        if (tid > 0) {
+            handle(tid, status);
+        } else if (errno != EINTR) {
+            return;  // ECHILD: no tracee is left
+        }
+    }
+}
+
+void Supervisor::handle(pid_t tid, int status) {
+    if (!WIFSTOPPED(status)) {
+        thread_gone(tid, status);
+        return;
+    }
+    const int event = status >> 16;
+    const int signal = WSTOPSIG(status);
+    if (event == PTRACE_EVENT_EXEC) {
+        on_exec(tid);
+        return;
+    }
+    Thread& thread = thread_of(tid);  // if new: its parent's event is still on its way
+    switch (event) {
+        case PTRACE_EVENT_FORK:
+        case PTRACE_EVENT_VFORK:
+        case PTRACE_EVENT_CLONE: on_birth(thread); break;
+        case PTRACE_EVENT_STOP:
+            if (thread.phase == Phase::fresh) {
+                on_first_stop(thread, signal);
+            } else {
+                on_group_stop(thread, signal);
+            }
+            break;
+        case 0:
+            if (signal == kSyscallStop) {
+                on_syscall_stop(thread);
+            } else {
+                on_signal(thread, signal);
+            }
+            break;
+        default: resume(tid, Resume::run);
+    }
+}
+
+Thread& Supervisor::thread_of(pid_t tid) {
+    Thread& thread = threads_[tid];
+    if (thread.tid == 0) {
+        thread.tid = tid;
+        log_.counters().threads.fetch_add(1, std::memory_order_relaxed);
+    }
+    return thread;
+}
+
+void Supervisor::forget(std::unordered_map<pid_t, Thread>::iterator thread) {
+    if (thread->second.leads_process) log_.counters().processes.fetch_sub(1, std::memory_order_relaxed);
+    log_.counters().threads.fetch_sub(1, std::memory_order_relaxed);
+    threads_.erase(thread);
+}
+
+void Supervisor::thread_gone(pid_t tid, int status) {
+    if (const auto found = threads_.find(tid); found != threads_.end()) forget(found);
+    log_.gone(tid);
+    if (tid == root_) {
+        root_ = 0;
+        root_gone_(status);
+    }
+}
+
+void Supervisor::on_birth(Thread& parent) {
+    const auto message = event_message(parent.tid);
+    const auto registers = Registers::get(parent.tid);
+    if (message && registers) {
+        const std::uint64_t flags = clone_flags(parent, *registers);
+        Thread& child = thread_of(static_cast<pid_t>(*message));
+        child.leads_process = (flags & kCloneThread) == 0;
+        if (child.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+        child.start_mask = parent.start_mask;
+        child.start_ignored = parent.start_ignored;
+        adopt_birth(child, (flags & kCloneVm) != 0 ? parent.space : std::make_shared<AddressSpace>(*parent.space));
+    }
+    resume(parent.tid, parent.phase == Phase::remote_call ? Resume::until_syscall : Resume::run);
+}
+
+void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space) {
+    child.space = std::move(space);
+    child.parent_known = true;
+    if (child.phase != Phase::held) return;
+    child.phase = Phase::running;
+    if (is_stop_signal(child.held_signal)) {
+        resume(child.tid, Resume::listen);
+    } else {
+        resume(child.tid, Resume::run);
+    }
+}
+
+void Supervisor::on_first_stop(Thread& thread, int stop_signal) {
+    if (!thread.parent_known) {
+        thread.phase = Phase::held;
+        thread.held_signal = stop_signal;
+        return;
+    }
+    thread.phase = Phase::running;
+    resume(thread.tid, is_stop_signal(stop_signal) ? Resume::listen : Resume::run);
+}
+
+void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
+    // SIGTRAP here is the end of a group-stop (SIGCONT came): the thread goes on with what it was doing.
+    if (is_stop_signal(stop_signal)) {
+        resume(thread.tid, Resume::listen);
+    } else {
+        resume(thread.tid, thread.phase == Phase::remote_call ? Resume::until_syscall : Resume::run);
+    }
+}
+
+void Supervisor::on_exec(pid_t tid) {
+    // The thread that called execve goes on under the leader's number; all others are gone, some without a word.
+    const auto former = event_message(tid);
+    std::shared_ptr<AddressSpace> space;
+    if (former && static_cast<pid_t>(*former) != tid) {
+        const auto old = threads_.find(static_cast<pid_t>(*former));
+        if (old != threads_.end()) {
+            space = old->second.space;
+            forget(old);
+        }
+    }
+    Thread& thread = thread_of(tid);
+    if (!thread.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+    if (!space) space = thread.space ? thread.space : std::make_shared<AddressSpace>();
+    thread = Thread{};
+    thread.tid = tid;
+    thread.phase = Phase::running;
+    thread.parent_known = true;
+    thread.leads_process = true;
+    thread.space = std::move(space);
+    level_program(thread);
+}
+
+void Supervisor::on_signal(Thread& thread, int signal) {
+    if (signal == SIGTRAP && thread.phase == Phase::exec_stub && on_stub_end(thread)) return;
+    if (signal == SIGSEGV && on_segmentation_fault(thread)) return;
+    log_.counters().signals_passed.fetch_add(1, std::memory_order_relaxed);
+    resume(thread.tid, thread.phase == Phase::remote_call ? Resume::until_syscall : Resume::run, signal);
+}
+
+}  // namespace cpulevel::engine::ptrace

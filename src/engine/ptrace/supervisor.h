@@ -1,0 +1,93 @@
+// The supervisor: one process, one thread, one loop over waitpid. It is the tracer of every thread of the tree.
+//
+// What the kernel does. With PTRACE_SEIZE and the TRACEFORK/VFORK/CLONE/EXEC options every new thread of the tree
+// is traced from birth, and stops (1) at its birth, (2) its parent at the call that bore it, (3) at each execve,
+// when the new program is in place but has not run, (4) at each signal before it is delivered. Nothing else stops:
+// no system calls are watched.
+//
+// What we do at an exec. The new program's auxiliary vector is read from its stack, edited by the rules of
+// inherit/marks.h, and written back. Then a stub of a few instructions, written for a moment over the program's
+// entry, sets the saved vector (/proc/PID/auxv) and arms CPUID faulting from inside: both are things that a process
+// can do only to itself. The stub ends in a trap; the entry and the registers are put back; the program starts. So an
+// exec costs two stops. Where CPUID does not fault, traps are planted instead (planting.h).
+//
+// What we do at a CPUID. It arrives as a SIGSEGV that the program must never see: the registers are answered from the
+// level's table, and the thread goes on behind the instruction. Every other signal is delivered untouched.
+//
+// What goes wrong otherwise. A forced signal (a fault, a trap) that the thread blocks or ignores is unblocked and
+// reset to its default by the kernel (force_sig_info_to_task) before we see it: both are put back. A thread in
+// group-stop must be left listening, not continued, or Ctrl-Z stops working. A new thread's first stop may come
+// before its parent's event says whose child it is: it is held until then. Threads die at any moment, SIGKILL
+// asks nobody: every request may fail, and the exit status follows by waitpid.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/ptrace/live_cpuid.h"
+#include "engine/ptrace/planting.h"
+#include "engine/ptrace/policy.h"
+#include "engine/ptrace/proc_stat.h"
+#include "engine/ptrace/run_log.h"
+#include "engine/ptrace/task.h"
+#include "util/error.h"
+
+namespace cpulevel::engine::ptrace {
+
+class Supervisor {
+   public:
+    struct Options {
+        bool kill_tree_with_us = true;  // PTRACE_O_EXITKILL
+    };
+    Supervisor(const Policy& policy, RunLog& log, Options options) : policy_(policy), log_(log), options_(options) {}
+
+    // Takes the process `root` up, which has not yet exec'ed the program.
+    [[nodiscard]] Result<void> seize(pid_t root);
+    // Serves until no thread is left. `root_gone(wait status)` is called when the root process has ended.
+    void serve(const std::function<void(int status)>& root_gone);
+
+   private:
+    void handle(pid_t tid, int status);
+    void thread_gone(pid_t tid, int status);
+    Thread& thread_of(pid_t tid);  // known, or new and counted
+    void forget(std::unordered_map<pid_t, Thread>::iterator thread);
+    void on_birth(Thread& parent);
+    void on_first_stop(Thread& thread, int stop_signal);
+    void adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space);
+    void on_exec(pid_t tid);
+    void on_signal(Thread& thread, int signal);
+    void on_syscall_stop(Thread& thread);
+    void on_group_stop(Thread& thread, int stop_signal);
+
+    // exec_stops.cpp
+    void level_program(Thread& thread);
+    bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
+                    RemoteAddress vector_at, std::size_t vector_size);
+    bool on_stub_end(Thread& thread);
+    // cpuid_stops.cpp
+    bool on_segmentation_fault(Thread& thread);
+    void answer_cpuid(Thread& thread, Registers& registers, unsigned length);
+    void put_signal_state_back(Thread& thread, int signal);
+    // remote_calls.cpp
+    bool start_map_call(Thread& thread, Registers& registers);
+    bool start_restore_ignore(Thread& thread, int signal);
+    bool start_remote_call(Thread& thread, const Registers& registers, Thread::Call call);
+    void finish_remote_call(Thread& thread, const Registers& registers);
+    RemoteAddress find_gadget(pid_t pid, std::uint64_t vdso, bool is_32bit);
+
+    const Policy& policy_;
+    RunLog& log_;
+    Options options_;
+    Planter planter_;
+    LiveCpuid live_cpuid_;
+    std::unordered_map<pid_t, Thread> threads_;
+    pid_t root_ = 0;
+    std::function<void(int)> root_gone_;
+    std::array<std::uint64_t, 2> gadget_offset_{};  // in the vdso, by bitness; 0: not looked for yet
+};
+
+}  // namespace cpulevel::engine::ptrace

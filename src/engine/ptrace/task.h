@@ -1,0 +1,63 @@
+// What the supervisor knows of each thread (tracee) and of each memory image that threads share.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/ptrace/registers.h"
+#include "inherit/marks.h"
+
+namespace cpulevel::engine::ptrace {
+
+// A trap that we planted over an instruction (see planting.h). The first byte of the instruction was replaced.
+struct PlantedTrap {
+    enum class Kind : std::uint8_t { cpuid, map_call };
+    std::uint64_t address = 0;
+    Kind kind = Kind::cpuid;
+    friend auto operator<=>(const PlantedTrap&, const PlantedTrap&) = default;
+};
+
+// One memory image (mm): shared by threads and by a vfork child, copied by fork, replaced by exec.
+struct AddressSpace {
+    inherit::Marks marks;
+    bool levelled = false;           // an exec under our eyes made it
+    std::vector<PlantedTrap> traps;  // by address
+    RemoteAddress syscall_gadget{};  // a system call instruction in the vdso; 0: none known
+    std::string program;             // for reports; only kept when one is written
+};
+
+enum class Phase : std::uint8_t {
+    fresh,          // born, its first stop is still to come
+    held,           // had its first stop before its parent's event said whose child it is
+    running,        // on its own
+    exec_stub,      // runs ExecStub; ends in a trap
+    remote_call,    // runs one system call for us at the gadget, watched from stop to stop
+};
+
+struct Thread {
+    pid_t tid = 0;
+    Phase phase = Phase::fresh;
+    bool parent_known = false;  // its parent's event came first
+    bool leads_process = false;  // its number is the process's
+    bool in_syscall = false;    // remote_call: between entry and exit
+    int held_signal = 0;        // held: the signal of the stop (group-stop or 0)
+    std::shared_ptr<AddressSpace> space;
+
+    // exec_stub and remote_call: what to put back afterwards.
+    Registers saved;
+    RemoteAddress stub_at{};
+    std::array<std::byte, 64> stub_original{};
+    std::uint8_t stub_size = 0;
+    bool stub_has_vector = false, stub_arms = false;
+    // Signals that were blocked or ignored when the program started: a forced trap resets that.
+    std::uint64_t start_mask = 0, start_ignored = 0;
+
+    enum class Call : std::uint8_t { none, map, restore_ignore } call = Call::none;
+    int restore_signal = 0;  // restore_ignore: of which signal
+};
+
+}  // namespace cpulevel::engine::ptrace
