@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <unordered_map>
 
 #include "profile/cpu_list.h"
 #include "profile/derive.h"
@@ -51,15 +53,33 @@ std::optional<arch::Architecture> read_architecture(const JsonValue& root) {
     return std::nullopt;
 }
 
+// Profiles hold hundreds of names, and always the canonical ones: the table's lenient search is for people.
+std::optional<arch::FeatureId> find_exactly(const arch::FeatureTable& table, std::string_view name) {
+    using Index = std::unordered_map<std::string_view, arch::FeatureId>;
+    static const auto indexes = [] {
+        std::map<arch::Architecture, Index> all;
+        for (const arch::Architecture architecture : arch::architectures()) {
+            const auto features = arch::table(architecture).features();
+            for (std::size_t i = 0; i < features.size(); ++i) {
+                all[architecture].emplace(features[i].name, arch::FeatureId{static_cast<std::uint16_t>(i)});
+            }
+        }
+        return all;
+    }();
+    const Index& index = indexes.at(table.architecture());
+    const auto at = index.find(name);
+    return at == index.end() ? std::nullopt : std::optional(at->second);
+}
+
 arch::FeatureSet read_features(const JsonValue& list, const arch::FeatureTable& table) {
     arch::FeatureSet set;
     for (const JsonValue& item : list.items(arch::kMaximumFeatures)) {
         const std::string text = item.string();
-        const auto id = table.find(text);
-        if (!id || table[*id].name != text) {
+        const auto id = find_exactly(table, text);
+        if (!id) {
             std::string hint;
-            if (id) {
-                hint = fmt::format("its name here is \"{}\"", table[*id].name);
+            if (const auto alias = table.find(text)) {
+                hint = fmt::format("its name here is \"{}\"", table[*alias].name);
             } else if (const auto near = table.suggest(text); !near.empty()) {
                 hint = fmt::format("did you mean \"{}\"?", near.front());
             } else {

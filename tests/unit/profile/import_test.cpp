@@ -174,7 +174,7 @@ TEST(Import, BadInputIsRefusedWithItsPlace) {
         {std::string(1000, '\0'), "not a format that cpulevel knows"},
         {replaced(tool, "ebx=0x68747541", "ebx=0x6874754"), "line 2: expected eight hexadecimal digits after ebx=0x"},
         {replaced(tool, "0x00000001 0x00:", "0x100000001 0x00:"), "line 3: not a leaf and a subleaf"},
-        {tool.substr(0, 5000), "cut or damaged line"},
+        {tool.substr(0, 5000), "line 64: expected ebx=0xXXXXXXXX"},
         {tool + "   0x00000001 0x00: eax=0x00000000 ebx=0x00000000 ecx=0x00000000 edx=0x00000000\n", "is there twice"},
         {replaced(tool, "0x0000000d 0x00: eax=0x000000e7 ebx=0x00000980", "0x0000000d 0x00: eax=0x000000e7 ebx=0xf0000980"),
          "absurd XSAVE layout"},
