@@ -19,10 +19,10 @@ using profile::XsaveComponent;
 
 // On every processor that runs 64-bit Linux, and looked for by programs that never heard of psABI levels (AMD APM
 // vol. 2 section 1.1, "long mode" processors; Linux arch/x86/include/asm/required-features.h). Not in: NX, which the
-// first Intel processors with 64-bit mode lack.
+// first Intel processors with 64-bit mode lack; PSE-36, which VIA's and some Atoms lack; VME, which some emulators lack.
 FeatureSet every_x86_64(const arch::FeatureTable& table) {
-    return named_features(table, {"fpu", "vme", "de",   "pse",  "tsc", "msr", "pae",  "mce", "cx8",     "apic",    "mtrr",
-                                  "pge", "mca", "cmov", "pat",  "pse36", "clflush", "mmx", "fxsr", "sse", "sse2",
+    return named_features(table, {"fpu",  "de",  "pse",     "tsc", "msr",  "pae", "mce",  "cx8",     "apic", "mtrr",
+                                  "pge",  "mca", "cmov",    "pat", "clflush", "mmx", "fxsr", "sse", "sse2",
                                   "syscall", "lm"});
 }
 
