@@ -104,8 +104,9 @@ class FeatureTable {
     // All features that need `id`, directly or not (without `id` itself).
     [[nodiscard]] FeatureSet dependents(FeatureId id) const;
 
-    // What CPUID and XCR0 say: bits set in any of the places (the defining place where it is in the dump), and where
-    // xcr0 is given, usable under it. Not closed: a machine says what it says.
+    // What CPUID and XCR0 say: the bit of the defining place, or where that leaf is not in the dump (or beyond the
+    // maximum leaf) of any copy; and where xcr0 is given, usable under it. Not closed: a machine says what it says.
+    // SYSCALL, which Intel hides from 32-bit programs, comes with long mode (arch/x86_64.h).
     [[nodiscard]] FeatureSet from_cpuid(const CpuidDump& dump, std::optional<std::uint64_t> xcr0) const;
     // What HWCAP words 0..3 say; a missing word says nothing.
     [[nodiscard]] FeatureSet from_hwcap(std::span<const std::optional<std::uint64_t>> words) const;
@@ -114,7 +115,8 @@ class FeatureTable {
     // The features that have a place in the given leaf/subleaf/register or HWCAP word.
     [[nodiscard]] FeatureSet in_leaf(std::uint32_t leaf, std::uint32_t subleaf) const;
     [[nodiscard]] FeatureSet in_hwcap_word(std::uint8_t word) const;
-    // Sets or clears each feature's bit in all of its CPUID places that exist in the dump.
+    // Sets or clears each feature's bit in all of its CPUID places that exist in the dump. The copies of leaf 1 in
+    // leaf 0x80000001 are set only where the dump's vendor has them (AMD, Hygon), and cleared elsewhere.
     void apply_to_cpuid(const FeatureSet& set, CpuidDump& dump) const;
 
     constexpr FeatureTable(Architecture architecture, std::span<const Feature> features,
