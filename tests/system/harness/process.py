@@ -88,7 +88,7 @@ def shorten(text: str, lines: int = 40) -> str:
 
 
 def finished(command: Sequence[str], status: int, out: str, err: str) -> Finished:
-    is_ours = re.compile(r"(?m)^cpulevel: .*\n?(?:^ {2,}.*\n?)*")  # indented lines belong to the message above
+    is_ours = re.compile(r"(?m)^cpulevel: .*\n?(?:^(?: {2,}|hint: ).*\n?)*")  # what belongs to the message above
     facts = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     return Finished(command, status, out, is_ours.sub("", err), "".join(is_ours.findall(err)), facts)
 
