@@ -201,7 +201,7 @@ class Pool:
 
     def text(self):
         body = "".join(f"    {item},\n" for item in self.items)
-        return f"constexpr std::array<{self.kind}, {len(self.items)}> {self.name} = {{{{\n{body}}}}};\n\n"
+        return f"[[maybe_unused]] constexpr std::array<{self.kind}, {len(self.items)}> {self.name} = {{{{\n{body}}}}};\n\n"
 
 
 def table_text(data, levels, architecture):
