@@ -1,32 +1,18 @@
 #include "cli/command.h"
 
-#include <CLI/Config.hpp>
+#include <CLI/Config.hpp>  // App.hpp needs both, and only declares them
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <memory>
 
 #include "cli/files.h"
+#include "cli/help.h"
 #include "cli/output.h"
-#include "cli/table.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
 
 namespace {
-
-constexpr std::string_view kAbout =
-    "Shows programs only the CPU features that all your machines have, so that a process started on one can move to, "
-    "or give the same results on, any other.";
-
-constexpr std::string_view kWorkflow =
-    R"(The main job:
-  cpulevel scan -o "$(hostname).json"            on each machine: describe its CPU
-  cpulevel baseline *.json -o fleet.json         once: what they have in common
-  cpulevel run --level fleet.json -- PROGRAM     on any of them: run under it
-
-`cpulevel COMMAND --help` explains a command, with examples.
-Exit status: 0 yes or done; 1 the answer is no; 2 wrong usage or unreadable input;
-3 this machine cannot do it.  `run` passes on the status of the program.)";
 
 std::vector<Command>& registry() {
     static std::vector<Command> all;  // built on first use: registrations run before main, in no particular order
@@ -116,16 +102,6 @@ int print(const std::string& text, const Command* command) {
     return 0;
 }
 
-std::string overview() {
-    std::string text = "Usage: cpulevel COMMAND [OPTIONS] ...\n\n" + wrap(kAbout, 80, 0) + "\n\nCommands:\n";
-    for (const Command& command : commands()) {
-        if (command.hidden) continue;
-        text += "  " + std::string(command.name) + std::string(12 - std::min<std::size_t>(11, command.name.size()), ' ') +
-                std::string(command.summary) + "\n";
-    }
-    return text + "\nOptions:\n  -h, --help     This text\n  --version      The version\n\n" + std::string(kWorkflow) + "\n";
-}
-
 int run_command(const Command& command, std::vector<std::string> words) {
     CLI::App app;
     const Action action = set_up(command, app);
@@ -134,7 +110,7 @@ int run_command(const Command& command, std::vector<std::string> words) {
     try {
         parse(app, std::move(words));
     } catch (const CLI::CallForHelp&) {
-        return print(app.help(), &command);
+        return print(help_text(command, app), &command);
     } catch (const CLI::ParseError& error) {
         return fail(explain(error, app, &command), &command);
     }
@@ -153,13 +129,8 @@ std::vector<Command> commands() {
 }
 
 Action set_up(const Command& command, CLI::App& app) {
-    app.description(std::string(command.summary) +
-                    (command.details.empty() ? std::string{} : "\n\n" + std::string(command.details)));
     app.name("cpulevel " + std::string(command.name));
     app.set_help_flag("-h,--help", "This text");
-    app.get_formatter()->column_width(26);
-    app.get_formatter()->label("TEXT", "");
-    if (!command.examples.empty()) app.footer("Examples:\n" + std::string(command.examples));
     return command.setup(app);
 }
 

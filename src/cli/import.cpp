@@ -126,13 +126,9 @@ Result<int> import(const Options& options) {
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
     std::vector<std::string> formats;
-    std::string titles;
-    for (const profile::ImportFormat& format : profile::import_formats()) {
-        formats.emplace_back(format.name);
-        titles += (titles.empty() ? "" : "; ") + std::string(format.name) + ": " + std::string(format.title);
-    }
+    for (const profile::ImportFormat& format : profile::import_formats()) formats.emplace_back(format.name);
     app.add_option("FILE", options->files, "Descriptions to import; - is standard input")->required()->type_name("FILE");
-    app.add_option("--from", options->from, "The format, if its content is not to decide (" + titles + ")")
+    app.add_option("--from", options->from, "The format, if its content is not to decide")
         ->check(CLI::IsMember(formats));
     app.add_option("-o,--output", options->output, "Write the profile to FILE, or each to a file in that folder")
         ->type_name("FILE");
@@ -147,7 +143,9 @@ const Registration kRegistration(
      .order = 20,
      .summary = "Make a profile of a foreign description of a machine",
      .details = "For machines on which cpulevel cannot run: what other tools printed there is enough. What a source does not "
-                "tell (most have no signal stack, /proc/cpuinfo has no XSAVE layout) is noted, and a level made of it says so.",
+                "tell (most have no signal stack, /proc/cpuinfo has no XSAVE layout) is noted, and a level made of it says so.\n"
+                "Formats: json, a profile of ours; cpuid, what `cpuid -r` prints; libcpuid, a raw dump of `cpuid_tool`; "
+                "instlatx64, a dump of InstLatx64 or AIDA64; cpuinfo, /proc/cpuinfo of x86 or arm64.",
      .examples = "  cpuid -r > node9.txt; cpulevel import node9.txt -o node9.json\n"
                  "  cpulevel import --from cpuinfo - < /proc/cpuinfo\n"
                  "  cpulevel import dumps/*.txt -o profiles/      a folder: one file per node\n",

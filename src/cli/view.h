@@ -39,9 +39,12 @@ struct View {
                                             const View& view);
 // "  - note", wrapped.
 [[nodiscard]] std::string bullets(std::span<const std::string> notes, const View& view);
-// The largest named level that the set contains: "x86-64-v3"; none if it has not even the smallest.
+// The largest standard level that the set contains: "x86-64-v3"; none if it has not even the smallest.
 [[nodiscard]] std::optional<std::string_view> best_named_level(const arch::FeatureTable& table,
                                                                const arch::FeatureSet& set);
+// The same among levels that are named after a product: "haswell".
+[[nodiscard]] std::optional<std::string_view> best_product_level(const arch::FeatureTable& table,
+                                                                 const arch::FeatureSet& set);
 [[nodiscard]] std::vector<std::string> feature_names(const arch::FeatureTable& table, const arch::FeatureSet& set);
 [[nodiscard]] arch::FeatureSet user_features(const arch::FeatureTable& table, const arch::FeatureSet& set);
 [[nodiscard]] std::string byte_count(std::uint64_t bytes);  // "2,696 bytes"

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/view.h"
+#include "level/named.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -10,10 +13,10 @@ namespace {
 std::string described(const level::Level& level, const arch::FeatureTable& table) {
     const auto named = best_named_level(table, level.features);
     std::size_t base = 0;
-    if (named) base = table.find_level(*named)->features.size();
-    const std::size_t more = level.features.size() - base;
+    if (named) base = level::features_of(table, *table.find_level(*named)).size();
+    const std::size_t more = level.features.size() - std::min(base, level.features.size());
     if (!named) return plural(level.features.size(), "feature");
-    return fmt::format("{}{}", *named, more == 0 ? std::string{} : fmt::format(" and {} more", plural(more, "feature")));
+    return fmt::format("{}{}", *named, more == 0 ? std::string{} : fmt::format(" and {} more {}", more, more == 1 ? "feature" : "features"));
 }
 
 std::string xsave_text(const level::Level& level) {
