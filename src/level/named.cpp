@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "level/feature_text.h"
@@ -49,6 +50,8 @@ profile::XsaveLayout ideal_layout(std::uint64_t components, const profile::Xsave
     layout.standard_size = layout.maximum_size = arch::known_maxima().xsave_area;
     if (machine != nullptr) {
         layout.components = machine->components;
+        layout.standard_size = layout.maximum_size =
+            std::max({layout.standard_size, machine->standard_size, machine->maximum_size});
     } else {
         for (const Place& place : kIntelPlaces) layout.components[place.number] = place.component;
     }
