@@ -53,7 +53,9 @@ TEST(SiteFinder, PrefixedInstructionIsNamedByItsOpcode) {
 }
 
 TEST(SiteFinder, LockedCpuidIsNoInstruction) {
-    EXPECT_THAT(find_in_function(code({0xF0}) + kCpuid + kRet).sites, IsEmpty());
+    const Found found = find_in_function(code({0xF0}) + kCpuid + kRet);
+    EXPECT_THAT(found.sites, IsEmpty());
+    EXPECT_THAT(found.undecided, ElementsAre(1));
 }
 
 TEST(SiteFinder, WithoutAnAnchorNothingIsCertain) {
@@ -116,9 +118,9 @@ TEST(SiteFinder, ABranchIntoAnInstructionContradictsTheLinearDecode) {
 }
 
 TEST(SiteFinder, ABranchBehindALockPrefixDoesNot) {
-    // je over the lock prefix; lock cmpxchg %ecx, (%rdx); cpuid; ret
-    const Bytes text = code({0x74, 0x01, 0xF0, 0x0F, 0xB1, 0x0A}) + kCpuid + kRet;
-    EXPECT_THAT(find_in_function(text).sites, ElementsAre(6));
+    // jmp *%rax, so that only the linear decode sees: je over the lock prefix; lock cmpxchg %ecx, (%rdx); cpuid; ret
+    const Bytes text = code({0xFF, 0xE0, 0x74, 0x01, 0xF0, 0x0F, 0xB1, 0x0A}) + kCpuid + kRet;
+    EXPECT_THAT(find_in_function(text).sites, ElementsAre(8));
 }
 
 TEST(SiteFinder, AnotherAnchorThatDecodesAcrossContradicts) {
@@ -127,6 +129,32 @@ TEST(SiteFinder, AnotherAnchorThatDecodesAcrossContradicts) {
     const Found found = find(Elf64Builder(text).function(0, 9).function(2, 5).build());
     EXPECT_THAT(found.sites, IsEmpty());
     EXPECT_THAT(found.undecided, ElementsAre(2));
+}
+
+TEST(SiteFinder, AnAnchorInMidInstructionContradictsEvenIfItDoesNotDecode) {
+    // jmp *%rax; mov $0x06060606, %eax; cpuid; ret, and a symbol on one of the 06, which is no instruction.
+    const Bytes text = code({0xFF, 0xE0, 0xB8, 0x06, 0x06, 0x06, 0x06}) + kCpuid + kRet;
+    EXPECT_THAT(find_in_function(text).sites, ElementsAre(7));
+    const Found found = find(Elf64Builder(text).whole_function().function(3, 4).build());
+    EXPECT_THAT(found.sites, IsEmpty());
+    EXPECT_THAT(found.undecided, ElementsAre(7));
+}
+
+TEST(SiteFinder, AJumpFromAnOverlappingFunctionIntoAnInstructionContradicts) {
+    // 0: jmp 9; nop; nop. 4: jmp *%rax. 6: mov $imm, %eax, with nop; ret at 9. 11: cpuid; ret.
+    const Bytes text = code({0xEB, 0x07, 0x90, 0x90, 0xFF, 0xE0, 0xB8, 0x00, 0x00, 0x90, 0xC3}) + kCpuid + kRet;
+    EXPECT_THAT(find(Elf64Builder(text).function(4, 14).build()).sites, ElementsAre(11));
+    const Found found = find(Elf64Builder(text).function(4, 14).function(0, 6).build());
+    EXPECT_THAT(found.sites, IsEmpty());
+    EXPECT_THAT(found.undecided, ElementsAre(11));
+}
+
+TEST(SiteFinder, AnInstructionThatStartsAtTheSecondByteDisprovesTheFirst) {
+    // jmp over the 0F; mov %al, moffs64 (A2 and eight bytes); ret
+    const Bytes text = code({0xEB, 0x01, 0x0F, 0xA2, 0, 0, 0, 0, 0, 0, 0, 0}) + kRet;
+    const Found found = find_in_function(text);
+    EXPECT_THAT(found.sites, IsEmpty());
+    EXPECT_THAT(found.undecided, IsEmpty());
 }
 
 TEST(SiteFinder, ADecodeThatRunsPastTheEndOfTheFunctionIsNotBelieved) {
@@ -138,6 +166,7 @@ TEST(SiteFinder, ADecodeThatRunsPastTheEndOfTheFunctionIsNotBelieved) {
 TEST(SiteFinder, SixteenBitBranchesAreUndecidable) {
     // 66 E8: a call of 4 or of 6 bytes, after the vendor of the CPU.
     EXPECT_THAT(find_in_function(code({0x66, 0xE8, 0, 0, 0, 0}) + kCpuid + kRet).sites, IsEmpty());
+    EXPECT_THAT(find_in_function(code({0x66, 0xEB, 0x00}) + kCpuid + kRet).sites, IsEmpty());
     // data16 data16 rex.W call is what linkers write for thread-local storage, and is the same everywhere.
     EXPECT_THAT(find_in_function(code({0x66, 0x66, 0x48, 0xE8, 0, 0, 0, 0}) + kCpuid + kRet).sites, ElementsAre(8));
 }
