@@ -75,17 +75,24 @@ bool machine_has(const CpuidDump& host, std::uint32_t leaf) {
     return maximum && leaf <= *maximum;
 }
 
-// NAMED and LIVE fields of a level without nodes are this machine's.
+// Of the fields that nodes would have to agree on, those that describe what every x86-64 CPU has: with no nodes to ask,
+// a level says 0, and a program that steps through memory by a CLFLUSH size of 0 never ends.
+bool is_machines_measure(const CpuidField& field) {
+    constexpr std::uint32_t kAddressSizes = 0x80000008;
+    return (field.leaf == 1 && field.rule == arch::Rule::Equal) ||
+           (field.leaf == kAddressSizes && field.reg == Register::eax && field.rule == arch::Rule::Min);
+}
+
+// NAMED and LIVE fields of a level without nodes are this machine's, as are the measures above.
 void take_machines_fields(const CpuidDump& host, std::span<const CpuidField> fields, CpuidDump& shown) {
     for (const CpuidField& field : fields) {
-        if (field.rule != arch::Rule::Named && field.rule != arch::Rule::Live) continue;
+        const bool taken = field.rule == arch::Rule::Named || is_machines_measure(field);
+        if (!taken && field.rule != arch::Rule::Live) continue;
         const CpuidKey from{field.leaf, field.first_subleaf};
         const CpuidKey to{field.leaf, field.last_subleaf};
         for (auto at = host.lower_bound(from); at != host.end() && at->first <= to; ++at) {
             CpuidRegisters& registers = shown[at->first];
-            if (field.rule == arch::Rule::Named) {
-                set_bits(registers, field.reg, field_mask(field), at->second.get(field.reg));
-            }
+            if (taken) set_bits(registers, field.reg, field_mask(field), at->second.get(field.reg));
         }
     }
 }

@@ -59,6 +59,7 @@ inline arch::CpuidDump intel_host() {
     dump[{0x80000000, 0}] = {0x80000008, 0, 0, 0};
     write_brand(dump, "Intel(R) Example(R) 9000 CPU @ 2.10GHz");
     dump[{0x80000006, 0}] = {0, 0, 0x08007040, 0};
+    dump[{0x80000008, 0}].eax = 0x3934;
     return dump;
 }
 

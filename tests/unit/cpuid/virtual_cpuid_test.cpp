@@ -222,6 +222,8 @@ TEST(VirtualCpuidNamed, ALevelWithoutNodesHasTheMachinesNameCachesAndFrequency) 
     EXPECT_EQ(cpuid.answer(0x80000006, 0, must_not_be_asked), intel_host().at({0x80000006, 0}));
     EXPECT_EQ(on_intel(cpuid, 0xb, 1).ebx, 16U) << "topology is LIVE";
     EXPECT_LE(cpuid.maximum_basic_leaf(), 0x1fU);
+    EXPECT_EQ((on_intel(cpuid, 1, 0).ebx >> 8U) & 0xffU, 8U) << "a CLFLUSH size of 0 is no size";
+    EXPECT_EQ(on_intel(cpuid, 0x80000008, 0).eax, 0x3934U) << "address widths";
     EXPECT_FALSE(bit(on_intel(cpuid, 7, 0).ebx, 5)) << "no AVX2 in v2";
     EXPECT_TRUE(bit(on_intel(cpuid, 1, 0).ecx, 20)) << "SSE4.2 in v2";
 
