@@ -96,8 +96,8 @@ arch::FeatureSet read_features(const JsonValue& list, const arch::FeatureTable& 
 
 Identity read_identity(const JsonValue& value) {
     value.only({"vendor", "brand", "family", "model", "stepping"});
-    return {.vendor = value.member("vendor").string(128),
-            .brand = value.member("brand").string(256),
+    return {.vendor = value.member("vendor").string(),
+            .brand = value.member("brand").string(),
             .family = small(value.member("family"), 0xffff),
             .model = small(value.member("model"), 0xffff),
             .stepping = small(value.member("stepping"), 0xffff)};
@@ -231,7 +231,7 @@ void read_optional_values(const JsonValue& root, NodeProfile& profile) {
             value->fail("not a power of two");
         }
     }
-    if (const auto value = root.maybe("platform")) profile.platform = value->string(64);
+    if (const auto value = root.maybe("platform")) profile.platform = value->string(512);
     if (const auto value = root.maybe("cpuid_faulting")) profile.cpuid_faulting = value->boolean();
     for (const auto& [key, value] : root.member("registers").members(kMostRegisters)) {
         profile.registers.emplace(key, value.hex(kWord));
@@ -258,8 +258,8 @@ Result<NodeProfile> from_json(std::string_view text, std::string name) {
                "xsave", "registers"});
     profile.name = root.member("name").string();
     profile.origin = root.member("origin").string(128);
-    profile.kernel = root.member("kernel").string(256);
-    profile.hypervisor = root.member("hypervisor").string(64);
+    profile.kernel = root.member("kernel").string();
+    profile.hypervisor = root.member("hypervisor").string();
     profile.identity = read_identity(root.member("identity"));
     read_hwcap(root.member("hwcap"), profile);
     read_cpus(root.member("cpus"), profile);
