@@ -35,7 +35,7 @@ test:
 
 fuzz:
 	@tools/setup.sh build test
-	@tools/build.sh fuzz $(JOBS)
+	@tools/build.sh fuzz $(JOBS) $$(sed -n 's/^cpulevel_fuzz(\([a-z_0-9]*\) .*/fuzz_\1/p' tests/fuzz/CMakeLists.txt)
 	@tools/fuzz.sh build/fuzz $(or $(FUZZ_SECONDS),60)
 
 bench:

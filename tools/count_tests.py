@@ -68,19 +68,6 @@ def count_file(path):
     return total
 
 
-def count_fuzz(path):
-    total = Count()
-    if path.exists():
-        found = re.findall(r"^fuzz: (\d+) passed, (\d+) failed$", path.read_text(), re.MULTILINE)
-        if found:
-            total.passed, total.failed = (int(number) for number in found[-1])
-        else:
-            total.failed = 1
-        if total.failed:
-            total.failures.append("fuzz")
-    return total
-
-
 def report(count, prefix=""):
     for reason, times in sorted(count.reasons.items()):
         print(f"{prefix}skipped {times}x: {reason}")
@@ -97,8 +84,6 @@ def main(arguments):
             for name in one.failures:
                 print(f"FAILED in {path.stem}: {name}")
             total.add(one)
-        fuzz = count_fuzz(folder / "fuzz.log")
-        total.add(fuzz)
         broken = folder / "broken"
         for line in broken.read_text().splitlines() if broken.exists() else []:
             print(f"FAILED: {line}")

@@ -1,0 +1,61 @@
+#!/bin/sh
+# The main job on real input: this machine, profiles of real CPUs, what they share, and real programs that see only that.
+# tools/demo.sh [CPULEVEL]
+set -eu
+cd "$(dirname "$0")/.."
+cpulevel=$(realpath "${1:-build/release/src/cli/cpulevel}")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+[ -t 1 ] && [ -z "${NO_COLOR:-}" ] || title() { printf '\n== %s\n' "$*"; }
+show() { printf '$ %s\n' "$*"; }
+
+title "1. This machine"
+show "cpulevel scan -o here.json"
+"$cpulevel" scan -o "$folder/here.json"
+
+title "2. What it shares with three other machines, and what is lost to whom"
+show "cpulevel baseline here.json westmere.json haswell.json zen2.json -o fleet.json"
+"$cpulevel" baseline "$folder/here.json" data/profiles/westmere.json data/profiles/haswell.json data/profiles/zen2.json \
+    --name fleet -o "$folder/fleet.json"
+
+title "3. May a program levelled to that run everywhere?"
+show "cpulevel compare fleet.json here.json westmere.json"
+"$cpulevel" compare "$folder/fleet.json" "$folder/here.json" data/profiles/westmere.json || true
+
+# beside TITLE COMMAND...: the same command bare and levelled, in two columns.
+beside() {
+    title "$1"
+    shift
+    show "$*   |   cpulevel run --level fleet.json -- $*"
+    sh -c "$*" >"$folder/bare" 2>&1 || true
+    "$cpulevel" run --level "$folder/fleet.json" -- sh -c "$*" >"$folder/levelled" 2>"$folder/words" || {
+        echo "cpulevel run ended with status $?:"
+        cat "$folder/words"
+        return 1
+    }
+    { echo "BARE"; cut -c 1-78 "$folder/bare"; } >"$folder/left"
+    { echo "LEVELLED"; cut -c 1-78 "$folder/levelled"; } >"$folder/right"
+    pr -m -t -w 160 "$folder/left" "$folder/right" | sed 's/[[:space:]]*$//'
+}
+
+loader=$(find /lib64 /lib -maxdepth 2 -name 'ld-linux-x86-64.so.2' 2>/dev/null | head -n 1)
+if [ -n "$loader" ]; then
+    beside "4. The folders in which glibc looks for faster libraries" "$loader --help | grep 'x86-64-v'"
+fi
+if command -v openssl >/dev/null; then
+    beside "5. What OpenSSL has found in the CPU" "openssl version -c"
+fi
+if command -v python3 >/dev/null && python3 -c 'import numpy' 2>/dev/null; then
+    beside "6. What NumPy will use" \
+        "python3 -c 'import numpy.core._multiarray_umath as m; print(*[k for k, v in m.__cpu_features__.items() if v])' | fold -s -w 76"
+elif command -v python3 >/dev/null; then
+    beside "6. What Python's programs find in the auxiliary vector" \
+        "python3 -c 'import struct; print([hex(v) for k, v in struct.iter_unpack(\"QQ\", open(\"/proc/self/auxv\", \"rb\").read()) if k in (16, 26)])'"
+fi
+if command -v java >/dev/null; then
+    beside "7. What the Java virtual machine will use" \
+        "java -XX:+PrintFlagsFinal -version 2>/dev/null | grep -E ' (UseAVX|UseSHA|UseAES) ' | tr -s ' '"
+fi
+title "Now: cpulevel scan -o \$(hostname).json on your machines, cpulevel baseline *.json -o fleet.json, cpulevel run"
