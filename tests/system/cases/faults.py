@@ -12,10 +12,12 @@ def real_faults(t: Context, program: str) -> None:
     t.equal(levelled.facts["many"], "2000", "faults caught")
 
 
-@test
-def state_of_sigsegv(t: Context) -> None:
+@each("default", "blocked", "ignored", "ignored_and_blocked", "handler", "one_shot_handler", "handler_on_alternate_stack",
+      "handler_and_blocked", "pending", "everything_blocked", "everything_blocked_with_handler", "everything_pending")
+def state_of_sigsegv(t: Context, setting: str) -> None:
     """Disposition, flags, masks, alternate stack and pending signals are what they were after each CPUID."""
-    t.ok(t.same_both_ways(t.victim("segv_state"))[1])
+    bare, levelled = t.same_both_ways(t.victim("segv_state"), setting)
+    t.equal(t.ok(levelled).out.count(f"{setting}=unchanged"), 2, f"leader and thread: {levelled}")
 
 
 @test

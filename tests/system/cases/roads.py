@@ -161,7 +161,8 @@ def through_the_loader(t: Context) -> None:
     loader = "/lib64/ld-linux-x86-64.so.2"
     if not os.path.exists(loader):
         t.skip(f"no {loader}")
-    t.shows_v2(t.levelled(loader, t.victim("print_level_pie")))
+    command = [loader, t.victim("print_level_pie"), "--through-loader"]
+    t.shows_v2(t.levelled(*command), t.ok(t.bare(*command)))
 
 
 @test

@@ -1,13 +1,14 @@
 """Signals sent to the supervisor are the program's; stop and continue; the supervisor's own death."""
 
 import os
+import re
 import signal
 import time
 
 from harness import Context, Failed, each, test
 from harness.process import stat_fields
 
-PASSED_ON = ("HUP", "INT", "QUIT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "WINCH", "URG", "IO", "PWR", "CONT", "VTALRM",
+PASSED_ON = ("HUP", "INT", "QUIT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "WINCH", "URG", "IO", "PWR", "VTALRM",
              "PROF", "XCPU")
 
 
@@ -92,7 +93,22 @@ def stop_and_continue(t: Context) -> None:
         os.kill(program, signal.SIGCONT)
         until(lambda: len(running.out) > len(before), "the program goes on")
     os.kill(program, signal.SIGKILL)
-    t.equal(running.wait().signal, signal.SIGKILL, "how it ended")
+    t.equal(running.wait(20).signal, signal.SIGKILL, "how it ended")
+
+
+@test
+def continued_by_the_supervisor(t: Context) -> None:
+    """kill -CONT of the supervisor continues a stopped program: whoever started it knows only the supervisor."""
+    running = t.start_levelled(t.victim("heartbeat"))
+    program = int(running.wait_for(r"beat=(\d+) 5\n")[1])
+    os.kill(program, signal.SIGSTOP)
+    until(lambda: state(program) in "Tt", "the program stops")
+    until(lambda: state(running.pid) in "Tt", "the supervisor stops with it, so that a shell sees it")
+    before = running.out
+    running.send(signal.SIGCONT)
+    until(lambda: len(running.out) > len(before), "the program goes on")
+    os.kill(program, signal.SIGKILL)
+    t.equal(running.wait(20).signal, signal.SIGKILL, "how it ended")
 
 
 @test
@@ -102,27 +118,62 @@ def killed_while_stopped(t: Context) -> None:
     os.kill(program, signal.SIGSTOP)
     until(lambda: state(program) in "Tt", "the program stops")
     os.kill(program, signal.SIGKILL)
-    t.equal(running.wait().signal, signal.SIGKILL, "how it ended")
+    t.equal(running.wait(20).signal, signal.SIGKILL, "how it ended")
+
+
+def tracer_of(pid: int) -> int:
+    """The process that supervises `pid`: not necessarily the one that was started."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return int(next(line.split()[1] for line in status if line.startswith("TracerPid:")))
+    except OSError:
+        return 0
+
+
+def is_gone(pid: int) -> bool:
+    return state(pid) in "-Z"
 
 
 @each("1", "4")
 def supervisor_killed(t: Context, processes: str) -> None:
     """When the supervisor is killed, nothing goes on running unlevelled."""
     running = t.start_levelled(t.victim("heartbeat"), processes)
-    running.wait_for(r"beat=\d+ 20\n")
+    until(lambda: len(set(re.findall(r"beat=(\d+) 9\n", running.out))) == int(processes), "all hearts beat")
+    pids = [int(pid) for pid in set(re.findall(r"beat=(\d+) 9\n", running.out))]
+    supervisor = tracer_of(pids[0])
+    t.check(supervisor != 0 and all(tracer_of(pid) == supervisor for pid in pids), "not supervised")
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: all(is_gone(pid) for pid in pids), "all processes are gone", 3)
+    t.check(running.wait(10).status != 0, "success was reported")
+
+
+@test
+def supervisor_killed_while_stopped(t: Context) -> None:
+    running = t.start_levelled(t.victim("wait_here"))
+    program = int(running.wait_for(r"ready=(\d+)\n")[1])
+    supervisor = tracer_of(program)
+    os.kill(program, signal.SIGSTOP)
+    until(lambda: state(program) in "Tt", "the program stops")
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: is_gone(program), "the stopped program is gone", 3)
+    t.check(running.wait(10).status != 0, "success was reported")
+
+
+@each("1", "4")
+def started_process_killed(t: Context, processes: str) -> None:
+    """kill -9 of the process that was started, as a service manager does it: the program ends, as bare. What it has
+    started may go on (as bare), but only supervised."""
+    running = t.start_levelled(t.victim("heartbeat"), processes)
+    until(lambda: len(set(re.findall(r"beat=(\d+) 9\n", running.out))) == int(processes), "all hearts beat")
+    pids = [int(pid) for pid in set(re.findall(r"beat=(\d+) 9\n", running.out))]
+    program = int(re.search(r"beat=(\d+) 0\n", running.out)[1])
     running.send(signal.SIGKILL)
     running.wait()
-    last = [running.out]
-
-    def quiet() -> bool:
-        time.sleep(0.1)  # ten heartbeats
-        last.append(running.out)
-        return last[-1] == last[-2]
-
-    until(quiet, "the heartbeats end", 3)
-    pids = {int(line.split()[0][5:]) for line in running.out.splitlines() if line.startswith("beat=") and " " in line}
-    t.equal(len(pids), int(processes), "processes seen")
-    until(lambda: all(state(pid) in "-Z" for pid in pids), "all processes are gone", 3)
+    until(lambda: is_gone(program), "the program is gone", 3)
+    for pid in pids:
+        t.check(is_gone(pid) or tracer_of(pid) != 0 or is_gone(pid), f"{pid} goes on without a supervisor")
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 @each("plain", "exec")
@@ -131,19 +182,9 @@ def supervisor_killed_tree_goes_on(t: Context, how: str) -> None:
     running = t.start_levelled(t.victim("heartbeat"), "1", *(["exec"] if how == "exec" else []),
                                options=("--on-supervisor-death", "continue"))
     program = int(running.wait_for(r"beat=(\d+) 5\n")[1])
-    running.send(signal.SIGKILL)
-    running.wait()
+    os.kill(tracer_of(program), signal.SIGKILL)
+    until(lambda: tracer_of(program) == 0, "the supervisor is gone")
     before = running.out.count("\n")
     until(lambda: running.out.count("\n") > before + 20, "the heartbeats go on")
     os.kill(program, signal.SIGKILL)
-
-
-@test
-def supervisor_killed_while_stopped(t: Context) -> None:
-    running = t.start_levelled(t.victim("wait_here"))
-    program = int(running.wait_for(r"ready=(\d+)\n")[1])
-    os.kill(program, signal.SIGSTOP)
-    until(lambda: state(program) in "Tt", "the program stops")
-    running.send(signal.SIGKILL)
-    running.wait()
-    until(lambda: state(program) in "-Z", "the stopped program is gone", 3)
+    until(lambda: is_gone(program), "the program ends")

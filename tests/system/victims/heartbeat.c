@@ -9,7 +9,10 @@
 int main(int argc, char** argv) {
     const int processes = argc > 1 ? atoi(argv[1]) : 1;
     const int with_exec = argc > 2;
-    for (int i = 1; i < processes && fork() != 0; ++i) {
+    for (int i = 1; i < processes; ++i) {
+        if (fork() == 0) {
+            break;
+        }
     }
     for (int beat = 0; beat < 3000; ++beat) {
         char line[64];

@@ -1,7 +1,10 @@
 // What a program can find out about its CPU: its auxiliary vector by all three roads, and CPUID. The three roads
 // must agree with each other, bare or levelled.
-//   print_level [--no-prctl] [label]
+//   print_level [--no-prctl] [--stack-only] [--through-loader] [label]
 // --no-prctl: do not call prctl (for runs under a seccomp filter that forbids it).
+// --stack-only: do not compare the roads.
+// --through-loader: ld.so, started as a program, rewrites AT_PHDR, AT_PHNUM, AT_ENTRY and AT_EXECFN on the
+// stack: not compared.
 #include <elf.h>
 #include <fcntl.h>
 
@@ -52,6 +55,12 @@ static void print_entry(const char* name, const struct entry* vector, unsigned l
     }
 }
 
+static int through_loader;
+
+static int rewritten_by_loader(unsigned long type) {
+    return through_loader && (type == AT_PHDR || type == AT_PHNUM || type == AT_ENTRY || type == AT_EXECFN);
+}
+
 // The whole vectors must agree, not only the entries that are levelled. The text of AT_PLATFORM is compared, not
 // the pointer: a levelled AT_PLATFORM may be stored elsewhere by each road.
 static void must_agree(const char* road, const struct entry* other, const struct entry* stack) {
@@ -59,16 +68,20 @@ static void must_agree(const char* road, const struct entry* other, const struct
     for (unsigned i = 0; i < length(stack); ++i) {
         MUST(other[i].type == stack[i].type, "%s entry %u is type %lu, on the stack %lu", road, i, other[i].type,
              stack[i].type);
-        MUST(other[i].value == stack[i].value, "%s type %lu is 0x%lx, on the stack 0x%lx", road, stack[i].type,
+        MUST(rewritten_by_loader(stack[i].type) || other[i].value == stack[i].value, "%s type %lu is 0x%lx, on the stack 0x%lx", road, stack[i].type,
              other[i].value, stack[i].value);
     }
 }
 
 int main(int argc, char** argv, char** envp) {
-    int use_prctl = 1;
+    int use_prctl = 1, use_proc = 1;
     for (int i = 1; i < argc; ++i) {
         if (strcmp(argv[i], "--no-prctl") == 0) {
             use_prctl = 0;
+        } else if (strcmp(argv[i], "--stack-only") == 0) {
+            use_prctl = use_proc = 0;
+        } else if (strcmp(argv[i], "--through-loader") == 0) {
+            through_loader = 1;
         } else {
             printf("label=%s\n", argv[i]);
         }
@@ -80,7 +93,9 @@ int main(int argc, char** argv, char** envp) {
 
     static struct entry from_proc[kMaximumEntries + 1];
     const int fd = open("/proc/self/auxv", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (!use_proc) {
+        printf("proc_auxv=not asked\n");
+    } else if (fd < 0) {
         printf("proc_auxv=unavailable\n");
     } else {
         const ssize_t size = read(fd, from_proc, sizeof from_proc - sizeof from_proc[0]);
