@@ -222,6 +222,9 @@ def page(arguments, used, missing, results):
              f"- {datetime.date.today().isoformat()}, Linux {platform.release()}, {cpu}, {os.cpu_count()} CPUs, load before the "
              f"start {arguments.load:.1f}",
              f"- CPUID faulting: {cpuid_faulting(arguments.cpulevel)}"]
+    if arguments.quick:
+        lines.append("- **Made with `--quick`**: 3 rounds of very little work, in which a tool's own start counts for much. Orders of "
+                     "magnitude, no more.")
     if arguments.load > 0.5:
         lines.append("- **The machine was not idle.** Others used its CPUs meanwhile; read the medians with that in mind.")
     if arguments.cpulevel:
