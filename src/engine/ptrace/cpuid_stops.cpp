@@ -45,7 +45,7 @@ bool Supervisor::on_segmentation_fault(Thread& thread) {
             return true;
         }
     }
-    if (policy_.method != CpuidMethod::faulting) return false;
+    if (policy_.method != CpuidMethod::faulting || thread.cpuid_faults_for_program) return false;
     std::array<std::byte, kLongestInstruction> bytes{};
     const std::size_t got = read_memory(thread.tid, at, bytes);
     const auto mode = registers->is_32bit() ? cpuid::CodeMode::bits32 : cpuid::CodeMode::bits64;

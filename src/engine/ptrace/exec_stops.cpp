@@ -94,7 +94,7 @@ void Supervisor::level_program(Thread& thread) {
     }
 
     const ExecStub stub(record.is_32bit, policy_.set_saved_vector && !record.edits.empty(),
-                        policy_.method == CpuidMethod::faulting);
+                        policy_.method == CpuidMethod::faulting, policy_.cookie);
     if (policy_.method != CpuidMethod::none || !stub.empty()) {
         const auto stat = read_proc_stat(pid);
         const auto mask = signal_mask(pid);
@@ -116,7 +116,7 @@ bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub&
     thread.stub_at = entry;
     thread.stub_size = static_cast<std::uint8_t>(stub.code().size());
     thread.stub_arms = policy_.method == CpuidMethod::faulting;
-    thread.stub_has_vector = policy_.set_saved_vector;
+    thread.stub_has_vector = stub.sets_aux_vector();
         const auto original = std::span(thread.stub_original).first(thread.stub_size);
     if (read_memory(pid, entry, original) != original.size()) return false;
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cpuid/virtual_cpuid.h"
+#include "engine/ptrace/call_filter.h"
 #include "inherit/marks.h"
 #include "level/level.h"
 
@@ -28,9 +29,12 @@ struct Policy {
     cpuid::VirtualCpuid cpuid;
     CpuidMethod method = CpuidMethod::none;
     bool set_saved_vector = false;  // PR_SET_MM_MAP works here
+    bool watch_calls = false;       // the call filter is there: marks are seen, ARCH_SET_CPUID is virtual
+    FilterCookie cookie = 0;
 };
 
-[[nodiscard]] Policy make_policy(const level::Level& level, const arch::CpuidDump& host, CpuidMethod method,
-                                 bool set_saved_vector);
+// The level's part of a policy.
+void impose(Policy& policy, const level::Level& level, const arch::CpuidDump& host, CpuidMethod method);
+[[nodiscard]] inherit::HwcapWords security_bits(arch::Architecture architecture);
 
 }  // namespace cpulevel::engine::ptrace

@@ -1,4 +1,6 @@
 // Which channels this machine lets us cover, found out by doing, before any program starts.
+#include <sys/random.h>
+
 #include "engine/probe/probes.h"
 #include "engine/ptrace/run.h"
 #include "profile/probe.h"
@@ -23,6 +25,30 @@ Channel cpuid_channel(CpuidMethod method) {
     return {};
 }
 
+// What is the same for `run` and `inherit`: the saved vector and the calls that are watched.
+Preparation prepare_vectors() {
+    Preparation preparation;
+    const Capability set_mm_map = probe::set_mm_map();
+    const bool saved = set_mm_map.works == Works::yes;
+    preparation.policy.set_saved_vector = saved;
+    preparation.coverage.push_back({"auxiliary vector on the stack", ChannelState::full, ""});
+    preparation.coverage.push_back({"/proc/PID/auxv, PR_GET_AUXV", saved ? ChannelState::full : ChannelState::none,
+                                    saved ? "" : set_mm_map.missing});
+    const bool watch = call_filter_possible() && probe::seccomp().works == Works::yes;
+    preparation.policy.watch_calls = watch;
+    if (watch) {
+        while (preparation.policy.cookie == 0) {
+            if (::getrandom(&preparation.policy.cookie, sizeof preparation.policy.cookie, 0) < 0) break;
+        }
+    }
+    preparation.coverage.push_back(
+        {"vectors that programs set by prctl", watch ? ChannelState::full : ChannelState::none,
+         watch ? ""
+               : "no seccomp filter can be installed here without changing what set-user-ID programs do: what a program "
+                 "sets for itself is not inherited by the programs it starts"});
+    return preparation;
+}
+
 }  // namespace
 
 Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host, const RunOptions& options) {
@@ -34,15 +60,17 @@ Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& ho
     const CpuidMethod method = faulting              ? CpuidMethod::faulting
                                : options.may_patch ? CpuidMethod::planted
                                                    : CpuidMethod::none;
-    const Capability set_mm_map = probe::set_mm_map();
-    const bool saved = set_mm_map.works == Works::yes;
+    Preparation preparation = prepare_vectors();
+    impose(preparation.policy, level, host, method);
+    preparation.coverage.push_back(cpuid_channel(method));
+    return preparation;
+}
 
-    Coverage coverage;
-    coverage.push_back({"auxiliary vector on the stack", ChannelState::full, ""});
-    coverage.push_back({"/proc/PID/auxv, PR_GET_AUXV", saved ? ChannelState::full : ChannelState::none,
-                        saved ? "" : set_mm_map.missing});
-    coverage.push_back(cpuid_channel(method));
-    return Preparation{make_policy(level, host, method, saved), std::move(coverage)};
+Preparation prepare_inheritance() {
+    Preparation preparation = prepare_vectors();
+    preparation.policy.level_name = "(inherited)";
+    preparation.policy.security_bits = security_bits(arch::Architecture::x86_64);
+    return preparation;
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -59,7 +59,7 @@ Result<Pipe> Pipe::create() {
 }
 
 void become_program(const std::vector<std::string>& command, const sigset_t& mask, pid_t supervisor,
-                    ProgramPipes pipes) {
+                    ProgramPipes pipes, std::optional<FilterCookie> filter_cookie) {
     std::vector<char*> arguments;
     for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
@@ -68,6 +68,14 @@ void become_program(const std::vector<std::string>& command, const sigset_t& mas
     const pid_t self = ::getpid();
     char byte = 0;
     if (::write(pipes.hello, &self, sizeof self) != sizeof self || ::read(pipes.go, &byte, 1) != 1) ::_exit(125);
+    if (filter_cookie) {
+        if (const int error = install_call_filter(*filter_cookie); error != 0) {
+            // prepare() tried it: this is a limit on memory, not on rights. Nothing runs half covered.
+            const int negative = -error;
+            [[maybe_unused]] const ssize_t ignored = ::write(pipes.failure, &negative, sizeof negative);
+            ::_exit(125);
+        }
+    }
     ::sigprocmask(SIG_SETMASK, &mask, nullptr);
     ::execvp(arguments[0], arguments.data());
     const int error = errno;

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/ptrace/call_filter.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -31,11 +32,12 @@ struct Pipe {
 
 // In the program's process: waits until the supervisor has taken it up, then becomes the program. Never returns. The
 // pid goes to the supervisor by `hello`; a byte on `go` says that it is traced; errno of a failed exec goes to `failure`.
+// With `filter_cookie`, the call filter (call_filter.h) is installed first.
 struct ProgramPipes {
     int hello, go, failure;
 };
 [[noreturn]] void become_program(const std::vector<std::string>& command, const sigset_t& mask, pid_t supervisor,
-                                 ProgramPipes pipes);
+                                 ProgramPipes pipes, std::optional<FilterCookie> filter_cookie);
 
 // In the front: serves until the program has ended; its wait status.
 [[nodiscard]] int mirror_program(pid_t program, pid_t supervisor);

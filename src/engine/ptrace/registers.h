@@ -12,6 +12,7 @@
 #include <span>
 
 #include "arch/cpuid_dump.h"
+#include "engine/ptrace/call_filter.h"
 #include "engine/ptrace/remote.h"
 #include "inherit/aux_vector.h"
 #include "inherit/marks.h"
@@ -37,6 +38,7 @@ class Registers {
     void prepare_syscall(std::uint64_t number, std::span<const std::uint64_t> arguments);
     // For a system call instruction that a trap stands in for: the number is where the program had put it.
     [[nodiscard]] std::uint64_t requested_syscall() const;
+    void skip_syscall(std::int64_t result);  // at a seccomp stop: the call is not done, and gives this
     void forget_syscall();  // what is set next is not the outcome of a system call: no restart, no rewind
 
     // CPUID's operands and its answer (zero-extended, as the CPU does), stepping over `length` bytes.
@@ -51,7 +53,7 @@ class Registers {
 
 // System call numbers of the thread's ABI that the engine looks at.
 struct SyscallNumbers {
-    std::uint64_t fork, vfork, clone, clone3, mmap, mprotect, rt_sigaction;
+    std::uint64_t fork, vfork, clone, clone3, mmap, mprotect, rt_sigaction, prctl, arch_prctl;
 };
 [[nodiscard]] const SyscallNumbers& syscall_numbers(bool is_32bit);
 // The flags argument of clone is first on every ABI that we handle; clone3 points to a struct that starts with them.
@@ -61,9 +63,10 @@ struct SyscallNumbers {
 // and one stop are all it costs.
 class ExecStub {
    public:
-    ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting);
+    ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, FilterCookie cookie = 0);
     [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
+    [[nodiscard]] bool sets_aux_vector() const { return set_aux_vector_; }
     // Sets the registers so that the code at `at` runs with the struct prctl_mm_map at `map`. Usable at
     // PTRACE_EVENT_EXEC: the kernel still overwrites the result register there, and only that.
     void prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const;
@@ -78,6 +81,7 @@ class ExecStub {
     void append(std::initializer_list<unsigned> bytes);
     std::array<std::byte, 64> code_{};
     std::size_t size_ = 0;
+    FilterCookie cookie_;
     bool is_32bit_;
     bool set_aux_vector_;
     bool arm_;

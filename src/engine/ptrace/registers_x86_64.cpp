@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kUser32CodeSegment = 0x23;
 constexpr unsigned kArchSetCpuid = 0x1012;  // ARCH_SET_CPUID, arch/x86/include/uapi/asm/prctl.h
-constexpr SyscallNumbers kNumbers64{57, 58, 56, 435, 9, 10, 13};
-constexpr SyscallNumbers kNumbers32{2, 190, 120, 435, 192, 125, 174};
+constexpr SyscallNumbers kNumbers64{57, 58, 56, 435, 9, 10, 13, 157, 158};
+constexpr SyscallNumbers kNumbers32{2, 190, 120, 435, 192, 125, 174, 172, 384};
 
 }  // namespace
 
@@ -50,6 +50,11 @@ std::int64_t Registers::syscall_result() const {
 
 std::uint64_t Registers::requested_syscall() const { return is_32bit() ? raw_.rax & 0xffffffffU : raw_.rax; }
 
+void Registers::skip_syscall(std::int64_t result) {
+    forget_syscall();
+    raw_.rax = static_cast<std::uint64_t>(result);
+}
+
 void Registers::forget_syscall() { raw_.orig_rax = ~0ULL; }
 
 void Registers::prepare_syscall(std::uint64_t number, std::span<const std::uint64_t> arguments) {
@@ -74,15 +79,15 @@ void Registers::answer_cpuid(const arch::CpuidRegisters& answer, unsigned length
 
 const SyscallNumbers& syscall_numbers(bool is_32bit) { return is_32bit ? kNumbers32 : kNumbers64; }
 
-ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting)
-    : is_32bit_(is_32bit), set_aux_vector_(set_aux_vector), arm_(arm_cpuid_faulting) {
+ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, FilterCookie cookie)
+    : cookie_(cookie), is_32bit_(is_32bit), set_aux_vector_(set_aux_vector), arm_(arm_cpuid_faulting) {
     if (!set_aux_vector && !arm_cpuid_faulting) return;
     constexpr unsigned low = kArchSetCpuid & 0xffU;
     constexpr unsigned high = kArchSetCpuid >> 8U;
     if (is_32bit) {
         if (set_aux_vector) append({0xb8, 0xac, 0, 0, 0,     // mov $172 (prctl), %eax
                                     0xcd, 0x80,              // int $0x80
-                                    0x89, 0xc5});            // mov %eax, %ebp
+                                    0x89, 0xc2});            // mov %eax, %edx
         if (arm_cpuid_faulting) append({0xb8, 0x80, 1, 0, 0,      // mov $384 (arch_prctl), %eax
                                         0xbb, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %ebx
                                         0x31, 0xc9,               // xor %ecx, %ecx
@@ -107,7 +112,7 @@ void ExecStub::append(std::initializer_list<unsigned> bytes) {
 
 void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const {
     constexpr std::uint64_t kMapSize = sizeof(prctl_mm_map);
-    const std::array<std::uint64_t, 5> arguments{PR_SET_MM, PR_SET_MM_MAP, value(map), kMapSize, 0};
+    const std::array<std::uint64_t, 6> arguments{PR_SET_MM, PR_SET_MM_MAP, value(map), kMapSize, 0, cookie_};
     registers.prepare_syscall(0, arguments);
     registers.jump(at);
 }
@@ -118,7 +123,7 @@ ExecStub::Results ExecStub::results(const Registers& registers) const {
                          : static_cast<std::int64_t>(raw);
     };
     Results results;
-    if (set_aux_vector_) results.set_aux_vector = number(is_32bit_ ? registers.raw_.rbp : registers.raw_.r12);
+    if (set_aux_vector_) results.set_aux_vector = number(is_32bit_ ? registers.raw_.rdx : registers.raw_.r12);
     if (arm_) results.arm_cpuid_faulting = number(is_32bit_ ? registers.raw_.rsi : registers.raw_.r13);
     return results;
 }

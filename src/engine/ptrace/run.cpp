@@ -164,7 +164,8 @@ Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options
         ::sigaction(SIGCHLD, &child_before, nullptr);
         hello->read.reset();
         go->write.reset();
-        become_program(command, before, supervisor, {hello->write.get(), go->read.get(), failure->write.get()});
+        become_program(command, before, supervisor, {hello->write.get(), go->read.get(), failure->write.get()},
+                       preparation.policy.watch_calls ? std::optional(preparation.policy.cookie) : std::nullopt);
     }
     hello->read.reset();
     hello->write.reset();
@@ -180,6 +181,10 @@ Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     if (!told.empty()) {
         return machine_error("the program was not started", command[0], told, "`cpulevel check` tells what works here");
+    }
+    if (not_started && exec_error < 0) {
+        errno = -exec_error;
+        return system_error(ErrorKind::machine, "the program was not started: no seccomp filter", command[0]);
     }
     if (not_started) return RunOutcome{.exec_errno = exec_error};
     if (WIFSIGNALED(status)) return RunOutcome{.exit_status = 128 + WTERMSIG(status), .died_of = WTERMSIG(status)};

@@ -30,6 +30,9 @@ struct Preparation {
 [[nodiscard]] Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host,
                                           const RunOptions& options);
 
+// For `cpulevel inherit`: nothing is imposed; what processes set by prctl is inherited.
+[[nodiscard]] Preparation prepare_inheritance();
+
 // Runs the program and returns when it has ended: its exit status as the shell has it (128+N for a signal); a
 // signal also in `died_of`, for the caller to die of too.
 struct RunOutcome {

@@ -20,6 +20,12 @@ bool is_stop_signal(int signal) {
     return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
 
+// How a thread goes on that was interrupted: one that we watch to the end of a system call stays watched.
+Resume going_on(const Thread& thread) {
+    const bool watched = thread.phase == Phase::remote_call || thread.phase == Phase::watched_call;
+    return watched ? Resume::until_syscall : Resume::run;
+}
+
 // What the child that `parent` is just bearing shares with it. Told by the call itself: the event's kind follows the
 // exit signal and CLONE_VFORK, not CLONE_VM (kernel/fork.c, kernel_clone()).
 std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
@@ -41,7 +47,7 @@ std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
 
 Result<void> Supervisor::seize(pid_t root) {
     unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                            PTRACE_O_TRACECLONE;
+                            PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP;
     if (options_.kill_tree_with_us) options |= PTRACE_O_EXITKILL;
     if (::ptrace(PTRACE_SEIZE, root, nullptr, std::bit_cast<void*>(options)) != 0) {
         return system_error(ErrorKind::machine, "cannot trace the program's process", std::to_string(root),
@@ -86,6 +92,7 @@ void Supervisor::handle(pid_t tid, int status) {
         case PTRACE_EVENT_FORK:
         case PTRACE_EVENT_VFORK:
         case PTRACE_EVENT_CLONE: on_birth(thread); break;
+        case PTRACE_EVENT_SECCOMP: on_watched_call(thread); break;
         case PTRACE_EVENT_STOP:
             if (thread.phase == Phase::fresh) {
                 on_first_stop(thread, signal);
@@ -138,9 +145,10 @@ void Supervisor::on_birth(Thread& parent) {
         if (child.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
         child.start_mask = parent.start_mask;
         child.start_ignored = parent.start_ignored;
+        child.cpuid_faults_for_program = parent.cpuid_faults_for_program;
         adopt_birth(child, (flags & kCloneVm) != 0 ? parent.space : std::make_shared<AddressSpace>(*parent.space));
     }
-    resume(parent.tid, parent.phase == Phase::remote_call ? Resume::until_syscall : Resume::run);
+    resume(parent.tid, going_on(parent));
 }
 
 void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space) {
@@ -170,7 +178,7 @@ void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
     if (is_stop_signal(stop_signal)) {
         resume(thread.tid, Resume::listen);
     } else {
-        resume(thread.tid, thread.phase == Phase::remote_call ? Resume::until_syscall : Resume::run);
+        resume(thread.tid, going_on(thread));
     }
 }
 
@@ -201,7 +209,7 @@ void Supervisor::on_signal(Thread& thread, int signal) {
     if (signal == SIGTRAP && thread.phase == Phase::exec_stub && on_stub_end(thread)) return;
     if (signal == SIGSEGV && on_segmentation_fault(thread)) return;
     log_.counters().signals_passed.fetch_add(1, std::memory_order_relaxed);
-    resume(thread.tid, thread.phase == Phase::remote_call ? Resume::until_syscall : Resume::run, signal);
+    resume(thread.tid, going_on(thread), signal);
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -36,12 +36,14 @@ enum class Phase : std::uint8_t {
     running,        // on its own
     exec_stub,      // runs ExecStub; ends in a trap
     remote_call,    // runs one system call for us at the gadget, watched from stop to stop
+    watched_call,   // is in a system call of its own that replaces its saved vector, until its exit
 };
 
 struct Thread {
     pid_t tid = 0;
     Phase phase = Phase::fresh;
     bool parent_known = false;  // its parent's event came first
+    bool cpuid_faults_for_program = false;  // the program asked for CPUID faulting itself (ARCH_SET_CPUID, 0)
     bool leads_process = false;  // its number is the process's
     bool in_syscall = false;    // remote_call: between entry and exit
     int held_signal = 0;        // held: the signal of the stop (group-stop or 0)
