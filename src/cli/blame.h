@@ -22,8 +22,8 @@ struct BlameGroup {
 struct Blame {
     std::vector<BlameGroup> groups;           // fewest nodes first, then the most features
     std::vector<const level::Loss*> general;  // no node's fault: never shown, layout, consistency
-    // How many features the level would have more if this node alone were left out (as far as absences go).
-    [[nodiscard]] std::size_t alone(const std::string& node) const;
+    // How many features that programs can use the level would have more if this node alone were left out.
+    [[nodiscard]] std::size_t alone(const std::string& node, const arch::FeatureTable& table) const;
 };
 
 // The losses must outlive the result.

@@ -18,7 +18,7 @@ std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile>
     rows.align(2, Align::right).align(3, Align::right);
     for (const profile::NodeProfile& node : nodes) {
         const auto named = best_named_level(arch::table(node.architecture), node.features);
-        const std::size_t alone = guilt.alone(node.name);
+        const std::size_t alone = guilt.alone(node.name, arch::table(node.architecture));
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
         rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", node.features.size()),
@@ -27,25 +27,21 @@ std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile>
     return rows.text(view.style, view.width);
 }
 
-// Programs' features first; those that only a kernel can use are counted, or shown with --all.
-std::string names_of(std::span<const Loss* const> losses, const arch::FeatureTable& table, const View& view,
-                     std::size_t indent) {
+std::vector<const Loss*> for_programs(std::span<const Loss* const> losses, const arch::FeatureTable& table) {
+    std::vector<const Loss*> result;
+    std::ranges::copy_if(losses, std::back_inserter(result), [&](const Loss* loss) { return table[loss->feature].user; });
+    return result;
+}
+
+std::string names_of(std::span<const Loss* const> losses, const arch::FeatureTable& table) {
     std::vector<std::string> names;
-    std::size_t hidden = 0;
     for (const Loss* loss : losses) {
-        const arch::Feature& feature = table[loss->feature];
-        if (!feature.user && !view.all) {
-            ++hidden;
-            continue;
-        }
-        std::string name(feature.name);
+        std::string name(table[loss->feature].name);
         if (!loss->undescribed.empty() && loss->lacking.empty()) name += "?";
         if (!loss->switched_off.empty()) name += "*";
         names.push_back(std::move(name));
     }
-    std::string text = join(names, " ");
-    if (hidden > 0) text += fmt::format("{}({}{} for kernels only)", names.empty() ? "" : " ", names.empty() ? "" : "and ", hidden);
-    return wrap(text, view.width, indent);
+    return join(names, " ");
 }
 
 std::string needs_text(const Loss& loss, const arch::FeatureTable& table) {
@@ -55,26 +51,38 @@ std::string needs_text(const Loss& loss, const arch::FeatureTable& table) {
 }
 
 // "vaes (needs avx)", so that nobody looks for the node that lacks VAES.
-std::string closure_text(std::span<const Loss* const> losses, const arch::FeatureTable& table, const View& view) {
+std::string closure_text(std::span<const Loss* const> losses, const arch::FeatureTable& table) {
     std::vector<std::string> parts;
     for (const Loss* loss : losses) {
-        if (!table[loss->feature].user && !view.all) continue;
         parts.push_back(fmt::format("{} (needs {})", table[loss->feature].name, needs_text(*loss, table)));
     }
-    if (parts.empty()) return {};
-    return "    follows: " + wrap(join(parts, ", "), view.width, 13) + "\n";
+    return join(parts, ", ");
 }
 
-std::string group_text(const BlameGroup& group, const arch::FeatureTable& table, const View& view) {
-    const std::vector<std::string> names(group.nodes.begin(), group.nodes.end());
-    const std::size_t count = group.direct.size() + group.by_closure.size();
-    const std::string who = safe(join(names, ", "));
-    std::string text = "  " + wrap(fmt::format("{} {}", view.style.caution(fmt::format("{}:", plural(count, "feature"))),
-                                               "lacked by " + who),
-                                   view.width, 4) +
-                       "\n";
-    if (!group.direct.empty()) text += "    " + names_of(group.direct, table, view, 4) + "\n";
-    return text + closure_text(group.by_closure, table, view);
+// Whichever is shorter: who lacks it, or who alone has it.
+std::string who_text(const BlameGroup& group, std::span<const profile::NodeProfile> nodes) {
+    std::vector<std::string> having;
+    for (const profile::NodeProfile& node : nodes) {
+        if (!group.nodes.contains(node.name)) having.push_back(node.name);
+    }
+    const std::vector<std::string> lacking(group.nodes.begin(), group.nodes.end());
+    const bool few_have_it = !group.direct.empty() && !having.empty() && having.size() < lacking.size();
+    return safe(few_have_it ? "only on " + join(having, ", ") : "lacked by " + join(lacking, ", "));
+}
+
+std::string group_text(const BlameGroup& group, std::span<const profile::NodeProfile> nodes,
+                       const arch::FeatureTable& table, const View& view) {
+    const auto direct = for_programs(group.direct, table);
+    const auto follows = for_programs(group.by_closure, table);
+    const std::size_t count = direct.size() + follows.size();
+    if (count == 0) return {};
+    std::string text = fmt::format("  {} ", view.style.caution(plural(count, "feature")));
+    const std::string who = group.direct.empty() ? "by dependency, because of what is " + who_text(group, nodes)
+                                                 : who_text(group, nodes);
+    text += wrap(who, view.width, 14) + "\n";
+    if (!direct.empty()) text += "    " + wrap(names_of(direct, table), view.width, 4) + "\n";
+    if (!follows.empty()) text += "    and by dependency: " + wrap(closure_text(follows, table), view.width, 23) + "\n";
+    return text;
 }
 
 std::string general_text(std::span<const Loss* const> losses, const arch::FeatureTable& table, const View& view) {
@@ -126,9 +134,13 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
     if (meet.losses.empty()) return text + heading(view, "Nothing is lost: the nodes have the same features");
     text += heading(view, fmt::format("Lost: {} that some node has", plural(meet.losses.size(), "feature")));
     if (view.all) return text + every_loss(meet.losses, table, view);
-    for (const BlameGroup& group : guilt.groups) text += group_text(group, table, view);
-    if (!guilt.general.empty()) {
-        text += "\n" + heading(view, "Not shown, whoever has it") + general_text(guilt.general, table, view);
+    for (const BlameGroup& group : guilt.groups) text += group_text(group, nodes, table, view);
+    const auto kernel_only = std::ranges::count_if(meet.losses, [&](const Loss& loss) { return !table[loss.feature].user; });
+    if (kernel_only > 0) {
+        text += "  " + view.style.faint(fmt::format("and {} that only a kernel can use (--all shows them)", kernel_only)) + "\n";
+    }
+    if (const auto general = for_programs(guilt.general, table); !general.empty()) {
+        text += "\n" + heading(view, "Not shown, whoever has it") + general_text(general, table, view);
     }
     const bool off = std::ranges::any_of(meet.losses, [](const Loss& loss) { return !loss.switched_off.empty(); });
     const bool unknown = std::ranges::any_of(meet.losses, [](const Loss& loss) { return !loss.undescribed.empty(); });
