@@ -68,7 +68,7 @@ def core_dump(t: Context) -> None:
 @test
 def no_leftovers_after_kill(t: Context) -> None:
     """exit_group with threads and children busy: status is kept, nothing is left."""
-    t.same_both_ways(t.victim("storm"), "mixed", "300")
+    t.same_both_ways(t.victim("storm"), "mixed", "300", except_facts=("digest=",))
 
 
 @test

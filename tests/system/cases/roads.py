@@ -167,7 +167,7 @@ def through_the_loader(t: Context) -> None:
 
 @test
 def many_in_a_row(t: Context) -> None:
-    t.same_both_ways(t.victim("storm"), "execs", 50)
+    t.same_both_ways(t.victim("storm"), "execs", 50, except_facts=("digest=",))
 
 
 @test
