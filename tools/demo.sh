@@ -8,7 +8,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-[ -t 1 ] && [ -z "${NO_COLOR:-}" ] || title() { printf '\n== %s\n' "$*"; }
+if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then title() { printf '\n== %s\n' "$*"; }; fi
 show() { printf '$ %s\n' "$*"; }
 
 title "1. This machine"
@@ -24,24 +24,28 @@ title "3. May a program levelled to that run everywhere?"
 show "cpulevel compare fleet.json here.json westmere.json"
 "$cpulevel" compare "$folder/fleet.json" "$folder/here.json" data/profiles/westmere.json || true
 
-# beside TITLE COMMAND...: the same command bare and levelled, in two columns.
+# beside TITLE COMMAND: the same command bare and levelled. What `cpulevel run` has to say is told once.
+told=
 beside() {
     title "$1"
-    shift
-    show "$*   |   cpulevel run --level fleet.json -- $*"
-    sh -c "$*" >"$folder/bare" 2>&1 || true
-    "$cpulevel" run --level "$folder/fleet.json" -- sh -c "$*" >"$folder/levelled" 2>"$folder/words" || {
+    show "$2"
+    sh -c "$2" >"$folder/bare" 2>/dev/null || true
+    sed 's/^/    bare      /' "$folder/bare"
+    "$cpulevel" run --level "$folder/fleet.json" -- sh -c "exec 2>/dev/null; $2" >"$folder/levelled" 2>"$folder/words" || {
         echo "cpulevel run ended with status $?:"
         cat "$folder/words"
         return 1
     }
-    { echo "BARE"; cut -c 1-78 "$folder/bare"; } >"$folder/left"
-    { echo "LEVELLED"; cut -c 1-78 "$folder/levelled"; } >"$folder/right"
-    pr -m -t -w 160 "$folder/left" "$folder/right" | sed 's/[[:space:]]*$//'
+    sed 's/^/    levelled  /' "$folder/levelled"
+    if [ -z "$told" ] && [ -s "$folder/words" ]; then
+        printf '\nwhat cpulevel run said:\n'
+        fold -s -w 76 "$folder/words" | sed 's/^/    /'
+        told=yes
+    fi
 }
 
-loader=$(find /lib64 /lib -maxdepth 2 -name 'ld-linux-x86-64.so.2' 2>/dev/null | head -n 1)
-if [ -n "$loader" ]; then
+loader=/lib64/ld-linux-x86-64.so.2
+if [ -x "$loader" ]; then
     beside "4. The folders in which glibc looks for faster libraries" "$loader --help | grep 'x86-64-v'"
 fi
 if command -v openssl >/dev/null; then
@@ -56,6 +60,11 @@ elif command -v python3 >/dev/null; then
 fi
 if command -v java >/dev/null; then
     beside "7. What the Java virtual machine will use" \
-        "java -XX:+PrintFlagsFinal -version 2>/dev/null | grep -E ' (UseAVX|UseSHA|UseAES) ' | tr -s ' '"
+        "java -XX:+PrintFlagsFinal -version | grep -E ' (UseAVX|UseSHA|UseAES) ' | tr -s ' '"
 fi
+cat <<END
+
+Where the machine has no CPUID faulting (see 1.), a program whose CPUID instruction is made at run time, as the Java
+virtual machine's is, still sees the real CPU.
+END
 title "Now: cpulevel scan -o \$(hostname).json on your machines, cpulevel baseline *.json -o fleet.json, cpulevel run"
