@@ -53,8 +53,9 @@ Result<level::MeetOptions> meet_options(const Options& options, const Nodes& nod
         if (!id) {
             std::vector<std::string> near;
             for (const std::string_view one : table.suggest(name)) near.emplace_back(one);
-            return usage_error("unknown feature", safe(name), {},
-                               near.empty() ? "`cpulevel show --features` lists them" : "did you mean " + join(near, " or ") + "?");
+            return usage_error(
+                "unknown feature", safe(name), {},
+                near.empty() ? "`cpulevel show --features` lists them" : "did you mean " + join(near, " or ") + "?");
         }
         result.allow.insert(*id);
     }
@@ -74,10 +75,14 @@ Result<level::MeetOptions> meet_options(const Options& options, const Nodes& nod
 nlohmann::json loss_json(const level::Loss& loss, const arch::FeatureTable& table) {
     std::vector<std::string> needs;
     for (const arch::FeatureId id : loss.missing_needs) needs.emplace_back(table[id].name);
-    return {{"feature", table[loss.feature].name}, {"reason", level::name(loss.reason)},
-            {"lacking", loss.lacking},             {"switched_off", loss.switched_off},
-            {"undescribed", loss.undescribed},     {"missing_needs", needs},
-            {"detail", loss.detail},               {"user", table[loss.feature].user}};
+    return {{"feature", table[loss.feature].name},
+            {"reason", level::name(loss.reason)},
+            {"lacking", loss.lacking},
+            {"switched_off", loss.switched_off},
+            {"undescribed", loss.undescribed},
+            {"missing_needs", needs},
+            {"detail", loss.detail},
+            {"user", table[loss.feature].user}};
 }
 
 nlohmann::json largest_json(const std::optional<level::Largest>& largest) {
@@ -114,8 +119,9 @@ Result<int> baseline(const Options& options) {
     } else {
         const View view = View::of_standard_output(options.all);
         told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view);
-        if (!options.output.empty()) told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
-                                                         safe(options.output), safe(options.output));
+        if (!options.output.empty())
+            told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
+                                safe(options.output), safe(options.output));
     }
     if (auto written = write_standard_output(told); !written) return std::unexpected(written.error());
     return 0;
@@ -126,9 +132,11 @@ Action setup(CLI::App& app) {
     app.add_option("NODE", options->nodes, "Profiles; also levels, named levels and foreign descriptions")
         ->required()
         ->type_name("NODE");
-    app.add_option("-o,--output", options->output, "Write the level (JSON) to FILE; - prints it alone")->type_name("FILE");
+    app.add_option("-o,--output", options->output, "Write the level (JSON) to FILE; - prints it alone")
+        ->type_name("FILE");
     app.add_option("--name", options->name, "The level's name")->type_name("NAME");
-    app.add_option("--like", options->like, "The node whose vendor, model and brand programs see (the first)")->type_name("NAME");
+    app.add_option("--like", options->like, "The node whose vendor, model and brand programs see (the first)")
+        ->type_name("NAME");
     app.add_option("--allow", options->allow,
                    "Show this feature although it does not survive a move (amx_tile, ...); may be repeated")
         ->type_name("FEATURE")
@@ -143,8 +151,9 @@ const Registration kRegistration(
     {.name = "baseline",
      .order = 30,
      .summary = "Compute what machines have in common, and say what is lost to whom",
-     .details = "The level shows a feature only if every node has it and everything that it needs; sizes that programs must "
-                "provide for are the largest of all nodes. Vendors may be mixed.",
+     .details =
+         "The level shows a feature only if every node has it and everything that it needs; sizes that programs must "
+         "provide for are the largest of all nodes. Vendors may be mixed.",
      .examples = "  cpulevel baseline *.json -o fleet.json\n"
                  "  cpulevel baseline a.json b.json --all          why each feature is lost\n"
                  "  cpulevel baseline a.json x86-64-v3             no more than x86-64-v3 of it\n"

@@ -31,8 +31,8 @@ Blame blame(std::span<const level::Loss> losses) {
     for (const level::Loss& loss : losses) {
         std::set<std::string> nodes;
         collect(loss, by_id, nodes);
-        const bool nodes_fault = loss.reason == level::LossReason::absent || loss.reason == level::LossReason::unknown ||
-                                 loss.reason == level::LossReason::closure;
+        const bool nodes_fault = loss.reason == level::LossReason::absent ||
+                                 loss.reason == level::LossReason::unknown || loss.reason == level::LossReason::closure;
         if (!nodes_fault || nodes.empty()) {
             result.general.push_back(&loss);
             continue;

@@ -1,5 +1,5 @@
-// Who costs a feature: for a feature that some node lacks, those nodes; for one that went by closure, the nodes that cost
-// what it needs. So a loss is told once, with everything that followed from it.
+// Who costs a feature: for a feature that some node lacks, those nodes; for one that went by closure, the nodes that
+// cost what it needs. So a loss is told once, with everything that followed from it.
 #pragma once
 
 #include <cstddef>

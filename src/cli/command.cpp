@@ -59,15 +59,16 @@ Error explain(const CLI::ParseError& error, const CLI::App& app, const Command* 
     return usage_error(printable(error.what(), 400), {}, {}, with_help({}, name)).error();
 }
 
-// How many of the words belong to the command; the rest is the program. An option that takes a value takes the next word.
+// How many of the words belong to the command; the rest is the program. An option that takes a value takes the next
+// word.
 std::size_t words_before_program(const CLI::App& app, const std::vector<std::string>& words) {
     for (std::size_t i = 0; i < words.size(); ++i) {
         const std::string& word = words[i];
         if (word == "--" || !word.starts_with('-') || word == "-") return i;
         if (word.find('=') != std::string::npos) continue;
         const CLI::Option* option = app.get_option_no_throw(word.starts_with("--") ? word : word.substr(0, 2));
-        const bool value_is_next = option != nullptr && option->get_items_expected_max() > 0 &&
-                                   (word.starts_with("--") || word.size() == 2);
+        const bool value_is_next =
+            option != nullptr && option->get_items_expected_max() > 0 && (word.starts_with("--") || word.size() == 2);
         if (value_is_next) ++i;
     }
     return words.size();

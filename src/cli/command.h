@@ -6,11 +6,12 @@
 //         app.add_option("FILE", options->file, "A profile")->required();
 //         return [options](const Invocation&) -> Result<int> { ... return 0; };
 //     }
-//     const Registration kRegistration({.name = "show", .order = 40, .summary = "...", .examples = "...", .setup = setup});
+//     const Registration kRegistration({.name = "show", .order = 40, .summary = "...", .examples = "...", .setup =
+//     setup});
 //     }
 //
-// A command parses, calls the library and prints; the logic is in the library. It writes through cli/output.h, and hands
-// an Error back: main prints it with its hint and turns its kind into the exit status.
+// A command parses, calls the library and prints; the logic is in the library. It writes through cli/output.h, and
+// hands an Error back: main prints it with its hint and turns its kind into the exit status.
 #pragma once
 
 #include <CLI/App.hpp>

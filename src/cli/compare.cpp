@@ -48,7 +48,8 @@ std::vector<Asked> ask(const Options& options, const level::Level& level, const 
     std::vector<Asked> asked;
     const std::string name = safe(level.name), on = safe(here.name);
     if (wanted(options, "start")) {
-        asked.push_back({"start", fmt::format("May a program levelled to {} start on {}?", name, on), may_start(level, here)});
+        asked.push_back(
+            {"start", fmt::format("May a program levelled to {} start on {}?", name, on), may_start(level, here)});
     }
     if (wanted(options, "restore")) {
         asked.push_back({"restore", fmt::format("May one checkpointed under {} be restored on {}?", name, on),
@@ -71,7 +72,8 @@ std::string verdict_text(Verdict verdict, const View& view) {
 }
 
 std::string answer_text(const Asked& asked, const arch::FeatureTable& table, const View& view) {
-    std::string text = wrap(view.style.strong(asked.question) + " " + verdict_text(asked.answer.verdict, view), view.width, 0) + "\n";
+    std::string text =
+        wrap(view.style.strong(asked.question) + " " + verdict_text(asked.answer.verdict, view), view.width, 0) + "\n";
     text += bullets(asked.answer.reasons, view);
     if (view.all && !asked.answer.missing.empty()) {
         text += "  missing: " + wrap(join(feature_names(table, asked.answer.missing), " "), view.width, 11) + "\n";
@@ -98,7 +100,8 @@ std::string differences_text(const level::Difference& difference, std::string_vi
     if (!difference.values.empty()) {
         Table rows({"value", safe(a), safe(b)});
         for (const level::ValueDifference& value : difference.values) {
-            rows.add_row({value.what, value.a.empty() ? "not told" : safe(value.a), value.b.empty() ? "not told" : safe(value.b)});
+            rows.add_row({value.what, value.a.empty() ? "not told" : safe(value.a),
+                          value.b.empty() ? "not told" : safe(value.b)});
         }
         text += heading(view, "Values that differ") + rows.text(view.style, view.width);
     }
@@ -159,7 +162,8 @@ Result<int> compare(const Options& options) {
         if (difference) told += "\n" + differences_text(*difference, level->name, here->name, table, view);
     }
     if (auto written = write_standard_output(told); !written) return std::unexpected(written.error());
-    const bool all_yes = std::ranges::all_of(asked, [](const Asked& one) { return one.answer.verdict == Verdict::yes; });
+    const bool all_yes =
+        std::ranges::all_of(asked, [](const Asked& one) { return one.answer.verdict == Verdict::yes; });
     return all_yes ? 0 : 1;
 }
 
@@ -182,9 +186,10 @@ const Registration kRegistration(
     {.name = "compare",
      .order = 40,
      .summary = "May it start here, be restored here, move there?",
-     .details = "Three questions, because they have different answers: an upward and a downward move fail for different "
-                "reasons. A profile in place of LEVEL stands for a program that is not levelled. Exit status: 0 if every "
-                "answer is yes, 1 if one is no or not known.",
+     .details =
+         "Three questions, because they have different answers: an upward and a downward move fail for different "
+         "reasons. A profile in place of LEVEL stands for a program that is not levelled. Exit status: 0 if every "
+         "answer is yes, 1 if one is no or not known.",
      .examples = "  cpulevel compare fleet.json                       this machine\n"
                  "  cpulevel compare fleet.json a.json b.json         started on a, moved to b\n"
                  "  cpulevel compare a.json b.json --differences      unlevelled, and how a and b differ\n"

@@ -1,5 +1,5 @@
-// `cpulevel completion SHELL`: a completion script made from the options that the commands really have, so that it cannot
-// fall behind. An option's type name says what its value is: FILE, LEVEL (a file or a named level), or {a,b,c}.
+// `cpulevel completion SHELL`: a completion script made from the options that the commands really have, so that it
+// cannot fall behind. An option's type name says what its value is: FILE, LEVEL (a file or a named level), or {a,b,c}.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -113,28 +113,32 @@ std::string bash(const std::vector<CommandWords>& all) {
     std::string text = "# bash completion for cpulevel; made by `cpulevel completion bash`\n_cpulevel() {\n";
     text += "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n";
     text += fmt::format("    local levels='{}' i\n    COMPREPLY=()\n", level_names());
-    text += fmt::format("    if ((COMP_CWORD == 1)); then\n        COMPREPLY=($(compgen -W '{} --help --version' -- \"$word\"))\n"
-                        "        return\n    fi\n",
-                        command_names(all));
+    text += fmt::format(
+        "    if ((COMP_CWORD == 1)); then\n        COMPREPLY=($(compgen -W '{} --help --version' -- \"$word\"))\n"
+        "        return\n    fi\n",
+        command_names(all));
     text += "    case $command in\n";
     for (const CommandWords& one : all) {
         text += fmt::format("    {})\n", one.command.name);
         if (one.command.takes_program) {
-            text += "        for ((i = 2; i < COMP_CWORD; i++)); do\n"
-                    "            if [[ ${COMP_WORDS[i]} == -- ]]; then\n"
-                    "                if ((i + 1 == COMP_CWORD)); then COMPREPLY=($(compgen -c -- \"$word\"))\n"
-                    "                else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
-                    "                return\n            fi\n        done\n";
+            text +=
+                "        for ((i = 2; i < COMP_CWORD; i++)); do\n"
+                "            if [[ ${COMP_WORDS[i]} == -- ]]; then\n"
+                "                if ((i + 1 == COMP_CWORD)); then COMPREPLY=($(compgen -c -- \"$word\"))\n"
+                "                else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
+                "                return\n            fi\n        done\n";
         }
         text += "        case $previous in\n";
         std::vector<std::string> names;
         for (const OptionWords& option : one.options) {
             names.insert(names.end(), option.names.begin(), option.names.end());
             if (option.value == Value::none) continue;
-            text += fmt::format("        {}) {}; return ;;\n", join(option.names, "|"), bash_values(option.value, option.choices));
+            text += fmt::format("        {}) {}; return ;;\n", join(option.names, "|"),
+                                bash_values(option.value, option.choices));
         }
         text += "        esac\n";
-        text += fmt::format("        if [[ $word == -* ]]; then COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n", join(names, " "));
+        text += fmt::format("        if [[ $word == -* ]]; then COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n",
+                            join(names, " "));
         const std::string positional = one.command.takes_program ? "COMPREPLY=($(compgen -c -- \"$word\"))"
                                                                  : bash_values(one.positional, one.positional_choices);
         text += fmt::format("        else {}; fi\n        ;;\n", positional);
@@ -149,7 +153,8 @@ std::string fish(const std::vector<CommandWords>& all) {
                             quotable(one.command.summary));
     }
     for (const CommandWords& one : all) {
-        const std::string when = fmt::format("complete -c cpulevel -n '__fish_seen_subcommand_from {}'", one.command.name);
+        const std::string when =
+            fmt::format("complete -c cpulevel -n '__fish_seen_subcommand_from {}'", one.command.name);
         for (const OptionWords& option : one.options) {
             std::string line = when;
             for (const std::string& name : option.names) {
@@ -180,7 +185,8 @@ std::string fish(const std::vector<CommandWords>& all) {
 std::string zsh_action(Value value, const std::vector<std::string>& choices) {
     switch (value) {
         case Value::choice: return fmt::format(":value:({})", join(choices, " "));
-        case Value::level: return fmt::format(":level:{{_alternative \"files:file:_files\" \"levels:level:({})\"}}", level_names());
+        case Value::level:
+            return fmt::format(":level:{{_alternative \"files:file:_files\" \"levels:level:({})\"}}", level_names());
         case Value::file: return ":file:_files";
         case Value::any: return ":value:";
         case Value::none: return {};
@@ -199,7 +205,8 @@ std::string zsh_text(std::string_view text) {
 }
 
 std::string zsh(const std::vector<CommandWords>& all) {
-    std::string text = "#compdef cpulevel\n# zsh completion for cpulevel; made by `cpulevel completion zsh`\n_cpulevel() {\n";
+    std::string text =
+        "#compdef cpulevel\n# zsh completion for cpulevel; made by `cpulevel completion zsh`\n_cpulevel() {\n";
     text += "    local -a commands\n    commands=(\n";
     for (const CommandWords& one : all) {
         text += fmt::format("        '{}:{}'\n", one.command.name, zsh_text(one.command.summary));

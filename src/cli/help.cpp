@@ -40,7 +40,8 @@ std::string names_of(const CLI::Option& option) {
     std::string text = join(names, ", ");
     if (option.get_items_expected_max() == 0) return text;
     std::string type = option.get_type_name();
-    if (const auto open = type.find('{'); open != std::string::npos) type = type.substr(open + 1, type.find('}') - open - 1);
+    if (const auto open = type.find('{'); open != std::string::npos)
+        type = type.substr(open + 1, type.find('}') - open - 1);
     for (char& c : type) {
         if (c == ',') c = '|';
     }

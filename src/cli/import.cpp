@@ -30,7 +30,7 @@ struct Options {
 using Nodes = std::vector<profile::NodeProfile>;
 
 bool is_folder(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -59,7 +59,8 @@ std::string file_name(const std::string& node) {
     std::string result;
     const auto slash = node.rfind('/');
     for (const char c : slash == std::string::npos ? node : node.substr(slash + 1)) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                           c == '_' || c == '.';
         result += plain ? c : '_';
     }
     if (result.empty() || result.starts_with('.')) result = "node" + result;
@@ -78,7 +79,8 @@ Result<void> write_each(const Nodes& nodes, const std::string& folder) {
         }
     }
     for (const profile::NodeProfile& node : nodes) {
-        if (auto written = write_file_atomically(folder + "/" + file_name(node.name), json_text(node)); !written) return written;
+        if (auto written = write_file_atomically(folder + "/" + file_name(node.name), json_text(node)); !written)
+            return written;
     }
     return {};
 }
@@ -119,7 +121,8 @@ Result<int> import(const Options& options) {
         if (!written) return std::unexpected(written.error());
         if (options.output == "-") return 0;
     }
-    if (auto written = write_standard_output(printed(*nodes, options)); !written) return std::unexpected(written.error());
+    if (auto written = write_standard_output(printed(*nodes, options)); !written)
+        return std::unexpected(written.error());
     return 0;
 }
 
@@ -127,7 +130,9 @@ Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
     std::vector<std::string> formats;
     for (const profile::ImportFormat& format : profile::import_formats()) formats.emplace_back(format.name);
-    app.add_option("FILE", options->files, "Descriptions to import; - is standard input")->required()->type_name("FILE");
+    app.add_option("FILE", options->files, "Descriptions to import; - is standard input")
+        ->required()
+        ->type_name("FILE");
     app.add_option("--from", options->from, "The format, if its content is not to decide")
         ->check(CLI::IsMember(formats));
     app.add_option("-o,--output", options->output, "Write the profile to FILE, or each to a file in that folder")
@@ -142,10 +147,12 @@ const Registration kRegistration(
     {.name = "import",
      .order = 20,
      .summary = "Make a profile of a foreign description of a machine",
-     .details = "For machines on which cpulevel cannot run: what other tools printed there is enough. What a source does not "
-                "tell (most have no signal stack, /proc/cpuinfo has no XSAVE layout) is noted, and a level made of it says so.\n"
-                "Formats: json, a profile of ours; cpuid, what `cpuid -r` prints; libcpuid, a raw dump of `cpuid_tool`; "
-                "instlatx64, a dump of InstLatx64 or AIDA64; cpuinfo, /proc/cpuinfo of x86 or arm64.",
+     .details =
+         "For machines on which cpulevel cannot run: what other tools printed there is enough. What a source does not "
+         "tell (most have no signal stack, /proc/cpuinfo has no XSAVE layout) is noted, and a level made of it says "
+         "so.\n"
+         "Formats: json, a profile of ours; cpuid, what `cpuid -r` prints; libcpuid, a raw dump of `cpuid_tool`; "
+         "instlatx64, a dump of InstLatx64 or AIDA64; cpuinfo, /proc/cpuinfo of x86 or arm64.",
      .examples = "  cpuid -r > node9.txt; cpulevel import node9.txt -o node9.json\n"
                  "  cpulevel import --from cpuinfo - < /proc/cpuinfo\n"
                  "  cpulevel import dumps/*.txt -o profiles/      a folder: one file per node\n",

@@ -23,7 +23,7 @@ constexpr arch::Architecture kHost = arch::Architecture::x86_64;
 #endif
 
 bool exists(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     return ::stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
 }
 

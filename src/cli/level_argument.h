@@ -1,5 +1,6 @@
 // What users give where a level or a node is taken. A level: a file (level, or profile: the level of that one node), a
-// named level, or an expression such as x86-64-v2+aes-popcnt. A node: the same, seen as a machine that offers exactly that.
+// named level, or an expression such as x86-64-v2+aes-popcnt. A node: the same, seen as a machine that offers exactly
+// that.
 #pragma once
 
 #include <string>
@@ -16,6 +17,7 @@ namespace cpulevel::cli {
 [[nodiscard]] Result<profile::NodeProfile> node_argument(const std::string& word);
 
 // The text for the --help of an option that takes a level.
-inline constexpr const char* kLevelHelp = "A level or profile file, or a name such as x86-64-v3 or x86-64-v2+aes-popcnt";
+inline constexpr const char* kLevelHelp =
+    "A level or profile file, or a name such as x86-64-v3 or x86-64-v2+aes-popcnt";
 
 }  // namespace cpulevel::cli

@@ -1,5 +1,6 @@
 // Where a command's words go. A command makes its whole text and writes it once: to standard output, where a write
-// that fails (disk full, closed descriptor, reader gone) is an error and not silence, or to a file, whole or not at all.
+// that fails (disk full, closed descriptor, reader gone) is an error and not silence, or to a file, whole or not at
+// all.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,7 +12,8 @@
 namespace cpulevel::cli {
 
 // Descriptors 0 to 2 that are closed get /dev/null (close-on-exec), so that no file that we open becomes "standard
-// output" by taking the free number. It is opened the wrong way round: a write to it fails, as one to a closed one would.
+// output" by taking the free number. It is opened the wrong way round: a write to it fails, as one to a closed one
+// would.
 void reserve_standard_descriptors();
 
 [[nodiscard]] Result<void> write_standard_output(std::string_view text);

@@ -28,7 +28,8 @@ Result<int> scan(const Options& options) {
         }
         if (options.output == "-") return 0;
     }
-    const std::string text = options.json ? json_text(*probed) : describe(*probed, View::of_standard_output(options.all));
+    const std::string text =
+        options.json ? json_text(*probed) : describe(*probed, View::of_standard_output(options.all));
     if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
     return 0;
 }

@@ -41,7 +41,8 @@ std::string place_text(const arch::Feature& feature) {
                                      registers[static_cast<std::size_t>(place.reg)], place.bit));
     }
     for (const arch::HwcapPlace& place : feature.hwcap) {
-        places.push_back(fmt::format("AT_HWCAP{}[{}]", place.word == 0 ? "" : fmt::format("{}", place.word + 1), place.bit));
+        places.push_back(
+            fmt::format("AT_HWCAP{}[{}]", place.word == 0 ? "" : fmt::format("{}", place.word + 1), place.bit));
     }
     return join(places, " ");
 }
@@ -86,7 +87,8 @@ nlohmann::json levels_json() {
     nlohmann::json list = nlohmann::json::array();
     for (const arch::Architecture architecture : arch::architectures()) {
         for (const arch::NamedLevel& level : arch::table(architecture).levels()) {
-            list.push_back({{"name", level.name}, {"architecture", arch::name(architecture)}, {"source", level.source}});
+            list.push_back(
+                {{"name", level.name}, {"architecture", arch::name(architecture)}, {"source", level.source}});
         }
     }
     return {{"levels", std::move(list)}};
@@ -127,7 +129,8 @@ Result<std::string> text_of(const Options& options) {
     }
     const auto document = document_argument(options.what);
     if (!document) return std::unexpected(document.error());
-    return std::visit([&](const auto& value) { return options.json ? json_text(value) : describe(value, view); }, *document);
+    return std::visit([&](const auto& value) { return options.json ? json_text(value) : describe(value, view); },
+                      *document);
 }
 
 Result<int> show(const Options& options) {
@@ -139,24 +142,27 @@ Result<int> show(const Options& options) {
 
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("WHAT", options->what, "A profile, a level file, or a level's name; - is standard input")->type_name("LEVEL");
+    app.add_option("WHAT", options->what, "A profile, a level file, or a level's name; - is standard input")
+        ->type_name("LEVEL");
     app.add_flag("--features", options->features, "List the features that this version knows");
     app.add_flag("--levels", options->levels, "List the named levels");
-    app.add_option("--arch", options->architecture, "With --features: of this architecture (x86_64)")->type_name("ARCH");
+    app.add_option("--arch", options->architecture, "With --features: of this architecture (x86_64)")
+        ->type_name("ARCH");
     app.add_flag("--json", options->json, "Print JSON instead of a table");
     app.add_flag("--all", options->all, "Show also the features that only a kernel can use");
     return [options](const Invocation&) { return show(*options); };
 }
 
-const Registration kRegistration({.name = "show",
-                                  .order = 50,
-                                  .summary = "Show a profile, a level, or the known features as a table",
-                                  .details = {},
-                                  .examples = "  cpulevel show node7.json\n"
-                                              "  cpulevel show x86-64-v3                 what a named level contains\n"
-                                              "  cpulevel show x86-64-v2+aes --json      as the file `run --level` takes\n"
-                                              "  cpulevel show --features --arch aarch64\n",
-                                  .setup = setup});
+const Registration kRegistration(
+    {.name = "show",
+     .order = 50,
+     .summary = "Show a profile, a level, or the known features as a table",
+     .details = {},
+     .examples = "  cpulevel show node7.json\n"
+                 "  cpulevel show x86-64-v3                 what a named level contains\n"
+                 "  cpulevel show x86-64-v2+aes --json      as the file `run --level` takes\n"
+                 "  cpulevel show --features --arch aarch64\n",
+     .setup = setup});
 
 }  // namespace
 

@@ -29,8 +29,8 @@ class Table {
     std::size_t indent_ = 2;
 };
 
-// Words on lines of at most `width` columns; a longer word stands alone. Every line but the first is indented by `indent`,
-// and the first is taken to begin there.
+// Words on lines of at most `width` columns; a longer word stands alone. Every line but the first is indented by
+// `indent`, and the first is taken to begin there.
 [[nodiscard]] std::string wrap(std::string_view text, std::size_t width, std::size_t indent);
 
 // The columns that UTF-8 text takes, colour sequences not counted. (East Asian wide characters are counted as one.)

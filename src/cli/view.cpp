@@ -14,7 +14,7 @@ namespace {
 
 // Intel SDM vol. 1 section 13.1 (XSAVE-supported features and state-component bitmaps); 19: APX specification.
 constexpr std::array<std::string_view, 20> kComponents = {
-    "x87",  "SSE",   "AVX",   "BNDREGS", "BNDCSR", "opmask", "ZMM_Hi256", "Hi16_ZMM", "PT",      "PKRU",
+    "x87",   "SSE",   "AVX",   "BNDREGS", "BNDCSR", "opmask", "ZMM_Hi256", "Hi16_ZMM", "PT",       "PKRU",
     "PASID", "CET_U", "CET_S", "HDC",     "UINTR",  "LBR",    "HWP",       "TILECFG",  "TILEDATA", "APX"};
 
 }  // namespace
@@ -77,7 +77,8 @@ std::string features_by_group(const arch::FeatureTable& table, const arch::Featu
     std::string text = rows.text(view.style, view.width);
     const std::size_t hidden = set.size() - shown.size();
     if (hidden > 0) {
-        text += "  " + view.style.faint(fmt::format("and {} that only a kernel can use (--all shows them)", hidden)) + "\n";
+        text +=
+            "  " + view.style.faint(fmt::format("and {} that only a kernel can use (--all shows them)", hidden)) + "\n";
     }
     return text;
 }

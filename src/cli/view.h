@@ -47,7 +47,7 @@ struct View {
                                                                  const arch::FeatureSet& set);
 [[nodiscard]] std::vector<std::string> feature_names(const arch::FeatureTable& table, const arch::FeatureSet& set);
 [[nodiscard]] arch::FeatureSet user_features(const arch::FeatureTable& table, const arch::FeatureSet& set);
-[[nodiscard]] std::string byte_count(std::uint64_t bytes);  // "2,696 bytes"
+[[nodiscard]] std::string byte_count(std::uint64_t bytes);            // "2,696 bytes"
 [[nodiscard]] std::string component_names(std::uint64_t components);  // "x87 SSE AVX opmask"; unknown ones by number
 [[nodiscard]] std::string safe(std::string_view text);
 // "1 feature", "3 features"

@@ -16,13 +16,16 @@ std::string described(const level::Level& level, const arch::FeatureTable& table
     if (named) base = level::features_of(table, *table.find_level(*named)).size();
     const std::size_t more = level.features.size() - std::min(base, level.features.size());
     if (!named) return plural(level.features.size(), "feature");
-    return fmt::format("{}{}", *named, more == 0 ? std::string{} : fmt::format(" and {} more {}", more, more == 1 ? "feature" : "features"));
+    return fmt::format(
+        "{}{}", *named,
+        more == 0 ? std::string{} : fmt::format(" and {} more {}", more, more == 1 ? "feature" : "features"));
 }
 
 std::string xsave_text(const level::Level& level) {
     if (!level.xsave) return "hidden (no OSXSAVE): programs use FXSAVE, whose size is the same everywhere";
     std::string text = byte_count(level.xsave->standard_size);
-    if (level.xsave->compacted_size != 0) text += fmt::format(", compacted {}", byte_count(level.xsave->compacted_size));
+    if (level.xsave->compacted_size != 0)
+        text += fmt::format(", compacted {}", byte_count(level.xsave->compacted_size));
     if (level.xsave->largest_node == "data") {
         text += ", the largest of any CPU known";
     } else if (!level.xsave->largest_node.empty()) {

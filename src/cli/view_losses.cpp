@@ -29,7 +29,8 @@ std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile>
 
 std::vector<const Loss*> for_programs(std::span<const Loss* const> losses, const arch::FeatureTable& table) {
     std::vector<const Loss*> result;
-    std::ranges::copy_if(losses, std::back_inserter(result), [&](const Loss* loss) { return table[loss->feature].user; });
+    std::ranges::copy_if(losses, std::back_inserter(result),
+                         [&](const Loss* loss) { return table[loss->feature].user; });
     return result;
 }
 
@@ -77,8 +78,8 @@ std::string group_text(const BlameGroup& group, std::span<const profile::NodePro
     const std::size_t count = direct.size() + follows.size();
     if (count == 0) return {};
     std::string text = fmt::format("  {} ", view.style.caution(plural(count, "feature")));
-    const std::string who = group.direct.empty() ? "by dependency, because of what is " + who_text(group, nodes)
-                                                 : who_text(group, nodes);
+    const std::string who =
+        group.direct.empty() ? "by dependency, because of what is " + who_text(group, nodes) : who_text(group, nodes);
     text += wrap(who, view.width, 14) + "\n";
     if (!direct.empty()) text += "    " + wrap(names_of(direct, table), view.width, 4) + "\n";
     if (!follows.empty()) text += "    and by dependency: " + wrap(closure_text(follows, table), view.width, 23) + "\n";
@@ -108,7 +109,8 @@ std::string every_loss(std::span<const Loss> losses, const arch::FeatureTable& t
         if (!loss.missing_needs.empty()) parts.push_back("needs " + needs_text(loss, table));
         if (!loss.detail.empty()) parts.push_back(loss.detail);
         if (parts.empty()) parts.emplace_back(table[loss.feature].why);
-        rows.add_row({std::string(table[loss.feature].name), std::string(level::name(loss.reason)), safe(join(parts, "; "))});
+        rows.add_row(
+            {std::string(table[loss.feature].name), std::string(level::name(loss.reason)), safe(join(parts, "; "))});
     }
     return rows.text(view.style, view.width);
 }
@@ -127,7 +129,8 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
     std::string text = heading(view, plural(nodes.size(), "node")) + nodes_text(guilt, nodes, view);
 
     text += "\n" + heading(view, "What programs must provide for");
-    if (meet.level.architecture == arch::Architecture::x86_64) text += largest_text("largest XSAVE area", meet.xsave_area);
+    if (meet.level.architecture == arch::Architecture::x86_64)
+        text += largest_text("largest XSAVE area", meet.xsave_area);
     text += largest_text("largest signal stack", meet.signal_stack);
 
     text += "\n";
@@ -135,9 +138,12 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
     text += heading(view, fmt::format("Lost: {} that some node has", plural(meet.losses.size(), "feature")));
     if (view.all) return text + every_loss(meet.losses, table, view);
     for (const BlameGroup& group : guilt.groups) text += group_text(group, nodes, table, view);
-    const auto kernel_only = std::ranges::count_if(meet.losses, [&](const Loss& loss) { return !table[loss.feature].user; });
+    const auto kernel_only =
+        std::ranges::count_if(meet.losses, [&](const Loss& loss) { return !table[loss.feature].user; });
     if (kernel_only > 0) {
-        text += "  " + view.style.faint(fmt::format("and {} that only a kernel can use (--all shows them)", kernel_only)) + "\n";
+        text += "  " +
+                view.style.faint(fmt::format("and {} that only a kernel can use (--all shows them)", kernel_only)) +
+                "\n";
     }
     if (const auto general = for_programs(guilt.general, table); !general.empty()) {
         text += "\n" + heading(view, "Not shown, whoever has it") + general_text(general, table, view);

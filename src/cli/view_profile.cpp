@@ -8,7 +8,8 @@ namespace cpulevel::cli {
 namespace {
 
 std::string identity_text(const profile::Identity& identity, arch::Architecture architecture) {
-    std::string text = safe(identity.brand.empty() ? std::string("(no brand string)") : std::string(trim(identity.brand)));
+    std::string text =
+        safe(identity.brand.empty() ? std::string("(no brand string)") : std::string(trim(identity.brand)));
     if (architecture == arch::Architecture::x86_64) {
         text += fmt::format("  (family {}, model {}, stepping {})", identity.family, identity.model, identity.stepping);
     }
@@ -54,13 +55,14 @@ std::string describe(const profile::NodeProfile& node, const View& view) {
     if (!node.kernel.empty()) facts.add_row({"kernel", safe(node.kernel)});
     if (!node.hypervisor.empty()) facts.add_row({"hypervisor", safe(node.hypervisor)});
     if (x86) facts.add_row({"XSAVE area", node.xsave ? xsave_text(*node.xsave) : "not known"});
-    facts.add_row({"signal stack",
-                   node.minimum_signal_stack ? byte_count(*node.minimum_signal_stack) + " at least (AT_MINSIGSTKSZ)"
-                                             : "not known"});
+    facts.add_row({"signal stack", node.minimum_signal_stack
+                                       ? byte_count(*node.minimum_signal_stack) + " at least (AT_MINSIGSTKSZ)"
+                                       : "not known"});
     if (x86) facts.add_row({"CPUID faulting", faulting_text(node.cpuid_faulting)});
     for (std::size_t word = 0; word < node.hwcap.size(); ++word) {
         if (!node.hwcap[word]) continue;
-        facts.add_row({word == 0 ? "AT_HWCAP" : fmt::format("AT_HWCAP{}", word + 1), fmt::format("{:#x}", *node.hwcap[word])});
+        facts.add_row(
+            {word == 0 ? "AT_HWCAP" : fmt::format("AT_HWCAP{}", word + 1), fmt::format("{:#x}", *node.hwcap[word])});
     }
     for (const auto& [name, value] : node.registers) facts.add_row({safe(name), fmt::format("{:#x}", value)});
     facts.add_row({"from", safe(node.origin)});
