@@ -46,6 +46,12 @@ def signals(t: Context) -> None:
 
 
 @test(timeout=900)
+def sudden_ends(t: Context) -> None:
+    """Processes that end while their threads fork: the children that nobody has announced end as well."""
+    storm(t, "sudden_ends", number(t, 200, 5_000))
+
+
+@test(timeout=900)
 def mixed(t: Context) -> None:
     """Threads, forks, execs and signals together, ended by exit_group in the middle of it."""
     for _ in range(20 if t.torture else 3):

@@ -1,5 +1,6 @@
 // Much at once, with CPUID all the time; every answer must be the same as the first, of which a digest is printed.
-//   storm threads COUNT | signals MILLISECONDS | forks COUNT | execs COUNT | processes COUNT | mixed MILLISECONDS
+//   storm threads COUNT | signals MILLISECONDS | forks COUNT | execs COUNT | processes COUNT | sudden_ends COUNT |
+//         mixed MILLISECONDS
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -210,6 +211,43 @@ static void* start_processes(void* program) {
     return NULL;
 }
 
+static atomic_long forked;
+
+static void* fork_on(void* unused) {
+    (void)unused;
+    for (;;) {
+        const pid_t child = fork();
+        if (child == 0) {
+            _exit(0);
+        }
+        ++forked;
+        waitpid(child, NULL, 0);
+    }
+    return NULL;
+}
+
+// COUNT processes that end while their threads are in the middle of fork: a child can then exist whose parent is gone
+// before it could be announced to a tracer. Such a child must run on and end like any other.
+static void sudden_ends(long count) {
+    for (long i = 0; i < count; ++i) {
+        const pid_t child = fork();
+        MUST(child >= 0, "fork %ld", i);
+        if (child == 0) {
+            pthread_t thread;
+            for (int n = 0; n < 3; ++n) {
+                MUST(pthread_create(&thread, NULL, fork_on, NULL) == 0, "pthread_create");
+            }
+            while (forked < 2 + i % 5) {
+                sched_yield();
+            }
+            _exit(0);
+        }
+        int status = 0;
+        MUST(waitpid(child, &status, 0) == child && status == 0, "status %x", (unsigned)status);
+    }
+    printf("sudden_ends=%ld\n", count);
+}
+
 // Threads, processes, execs and signals together; ends by exit_group with all of them busy.
 static void mixed(long milliseconds, char* program) {
     signal(SIGUSR1, on_tick);
@@ -251,6 +289,8 @@ int main(int argc, char** argv) {
         execs(number, argv);
     } else if (strcmp(argv[1], "processes") == 0) {
         processes(number);
+    } else if (strcmp(argv[1], "sudden_ends") == 0) {
+        sudden_ends(number);
     } else if (strcmp(argv[1], "mixed") == 0) {
         mixed(number, argv[0]);
     } else {
