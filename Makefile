@@ -41,7 +41,8 @@ fuzz:
 bench:
 	@tools/setup.sh build bench
 	@tools/build.sh release $(JOBS)
-	@tools/bench.sh
+	build/release/bench/bench_functions
+	/usr/bin/python3 bench/paired.py --cpulevel build/release/src/cli/cpulevel
 
 format:
 	@tools/setup.sh lint
