@@ -1,0 +1,41 @@
+"""The machines of the matrix: what QEMU (TCG) emulates, and what we expect of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    name: str  # as in our profiles
+    debian: str  # as Debian's packages are called
+    qemu: str
+    qemu_package: str
+    machine: tuple[str, ...]
+    console: str
+    kernel_image: str  # below boot/: its name begins so
+
+
+X86_64 = Architecture("x86_64", "amd64", "qemu-system-x86_64", "qemu-system-x86", ("-machine", "pc,accel=tcg"), "ttyS0",
+                      "vmlinuz-")
+ARM64 = Architecture("aarch64", "arm64", "qemu-system-aarch64", "qemu-system-arm", ("-machine", "virt,accel=tcg"),
+                     "ttyAMA0", "vmlinuz-")
+ARCHITECTURES = {X86_64.name: X86_64, ARM64.name: ARM64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    name: str
+    architecture: Architecture
+    cpu: str
+
+
+# `max,pauth-impdef=on`: the architected pointer authentication is four times slower to emulate than everything else.
+MACHINES = [
+    Machine("x86-max", X86_64, "max"),
+    Machine("haswell", X86_64, "Haswell"),
+    Machine("nehalem", X86_64, "Nehalem"),
+    Machine("arm-max", ARM64, "max,pauth-impdef=on"),
+    Machine("neoverse-n1", ARM64, "neoverse-n1"),
+    Machine("cortex-a72", ARM64, "cortex-a72"),
+]

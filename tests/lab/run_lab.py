@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""Runs the cases of cases/ inside emulated machines of other CPU models and architectures (QEMU, no hardware help).
+
+One line for each result: `ok`, `FAILED` or `SKIPPED (reason)`; the last line counts them. docs/lab.md is the manual.
+Exit status: 0 none failed, 1 some failed, 2 wrong usage, 77 the lab is not possible here (1 with --require).
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+
+from lab.boot import BOOT_SECONDS, BootResult, boot, build_initramfs  # noqa: E402
+from lab.case import BadCase, Case, read_cases  # noqa: E402
+from lab.machines import MACHINES, Machine  # noqa: E402
+from lab.packages import Packages, Unavailable  # noqa: E402
+
+VERDICTS = ("ok", "FAILED", "SKIPPED")
+
+
+class Report:
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(VERDICTS, 0)
+
+    def add(self, verdict: str, name: str, why: str = "") -> None:
+        self.counts[verdict] += 1
+        print(f"{verdict:8} {name}" + (f" ({why})" if why else ""), flush=True)
+
+    def add_boot(self, machine: Machine, cases: list[Case], result: BootResult) -> None:
+        seen = {found.case: found for found in result.cases}
+        broken = not result.finished
+        for case in cases:
+            name = f"{machine.name}.{case.name}"
+            found = seen.get(case.name)
+            if found is None:
+                self.add("FAILED", name, "the machine did not come to it")
+                broken = True
+                continue
+            verdicts = 0
+            bad = False
+            for line in found.lines:
+                verdict, _, rest = line.partition(" ")
+                if verdict in VERDICTS and rest:
+                    label, _, why = rest.partition(" ")
+                    verdicts += 1
+                    bad |= verdict == "FAILED"
+                    self.add(verdict, f"{name}.{label}", why)
+            if found.status != 0:
+                ended = "did not end" if found.status is None else f"ended with status {found.status}"
+                self.add("FAILED", name, f"the case {ended}" + (f" (its limit is {case.seconds} s)"
+                                                                  if found.status in (None, 124, 143) else ""))
+                bad = True
+            elif verdicts == 0:
+                self.add("FAILED", name, "the case printed no result")
+                bad = True
+            if bad:
+                print("".join(f"    | {line}\n" for line in found.lines), end="", flush=True)
+        if broken:
+            self.add("FAILED", f"{machine.name}.boot", f"not finished after {result.seconds:.0f} s; its last lines:")
+            print("".join(f"    | {line}\n" for line in result.console.splitlines()[-30:]), end="", flush=True)
+        else:
+            print(f"         {machine.name}: {result.seconds:.1f} s from start to power-off", flush=True)
+
+
+def run_round(machines: list[Machine], cases: list[Case], builds: dict[str, pathlib.Path], packages: Packages,
+              report: Report, jobs: int, extra: dict[str, dict[str, bytes]], keep: pathlib.Path | None) -> dict[str, BootResult]:
+    """Boots each machine that has a case; `extra` are data files by architecture."""
+    def one(machine: Machine) -> tuple[list[Case], BootResult] | None:
+        wanted = [case for case in cases if case.runs_on(machine)]
+        if not wanted:
+            return None
+        architecture = machine.architecture
+        image = build_initramfs(machine, wanted, builds[architecture.name], SOURCE, packages,
+                                extra.get(architecture.name, {}))
+        result = boot(machine, packages.kernel(architecture.debian), image,
+                      BOOT_SECONDS + sum(case.seconds for case in wanted))
+        if keep:
+            (keep / f"{machine.name}.console").write_text(result.console)
+            for name, data in result.files.items():
+                (keep / f"{machine.name}.{name}").write_bytes(data)
+        return wanted, result
+
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(one, machine): machine for machine in machines}
+        for done in concurrent.futures.as_completed(running):
+            machine = running[done]
+            answer = done.result()
+            if answer is not None:
+                report.add_boot(machine, *answer)
+                results[machine.name] = answer[1]
+    return results
+
+
+def make_level(program: pathlib.Path, scans: dict[str, bytes], name: str, report: Report) -> bytes | None:
+    """The level of the machines' scans, made on this machine: foreign architectures' profiles as well."""
+    with tempfile.TemporaryDirectory(prefix="cpulevel-lab-") as folder:
+        files = []
+        for machine, scan in scans.items():
+            files.append(pathlib.Path(folder) / f"{machine}.json")
+            files[-1].write_bytes(scan)
+        level = pathlib.Path(folder) / "level.json"
+        done = subprocess.run([program, "baseline", *files, "--name", name, "-o", level], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+        if done.returncode != 0 or not level.exists():
+            report.add("FAILED", f"{name}.baseline", f"of {', '.join(scans)}: status {done.returncode}: {done.stderr.strip()}")
+            return None
+        report.add("ok", f"{name}.baseline", f"of {', '.join(scans)}, made on this machine")
+        return level.read_bytes()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", action="append", default=[], metavar="ARCHITECTURE:FOLDER",
+                        help="build folder for an architecture (x86_64, aarch64); without it, its machines are left out")
+    parser.add_argument("--machine", default="", help="only these machines (comma-separated; parts of names)")
+    parser.add_argument("--case", default="", help="only these cases (comma-separated; parts of names)")
+    parser.add_argument("--cases", type=pathlib.Path, default=HERE / "cases", help="another folder of cases")
+    parser.add_argument("--require", action="store_true", help="it is a failure if the lab is not possible here")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="machines at a time")
+    parser.add_argument("--keep", type=pathlib.Path, help="folder for consoles and files that come back")
+    parser.add_argument("--list", action="store_true", help="print machines and cases and end")
+    arguments = parser.parse_args()
+
+    try:
+        cases = read_cases(arguments.cases)
+    except BadCase as bad:
+        parser.error(str(bad))
+    cases = [case for case in cases if any(part in case.name for part in arguments.case.split(","))]
+    machines = [machine for machine in MACHINES if any(part in machine.name for part in arguments.machine.split(","))]
+    if arguments.list:
+        for machine in machines:
+            names = " ".join(case.name for case in cases if case.runs_on(machine))
+            print(f"{machine.name} ({machine.architecture.name}, -cpu {machine.cpu}): {names}")
+        return 0
+    builds = {}
+    for build in arguments.build:
+        architecture, _, folder = build.partition(":")
+        if not folder or not pathlib.Path(folder).is_dir():
+            parser.error(f"--build {build}: expected ARCHITECTURE:FOLDER with a folder that exists")
+        builds[architecture] = pathlib.Path(folder).resolve()
+    machines = [machine for machine in machines if machine.architecture.name in builds]
+    if not machines or not cases:
+        parser.error("no machine or no case is left; see --list, and give --build for each architecture")
+    for machine in machines:
+        for case in (case for case in cases if case.runs_on(machine)):
+            for program in case.programs:
+                if not (builds[machine.architecture.name] / program).is_file():
+                    parser.error(f"{case.path.name} needs {program}, which is not built in {builds[machine.architecture.name]}")
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+
+    report = Report()
+    packages = Packages()
+    started = time.monotonic()
+    try:
+        for architecture in {machine.architecture for machine in machines}:
+            try:
+                subprocess.run([architecture.qemu, "--version"], check=True, capture_output=True)
+            except (OSError, subprocess.CalledProcessError) as missing:
+                raise Unavailable(f"{architecture.qemu} (Debian: {architecture.qemu_package}) cannot be run: {missing}") from None
+            packages.kernel(architecture.debian)
+            packages.unpacked("busybox-static", architecture.debian)
+    except Unavailable as why:
+        if arguments.require:
+            report.add("FAILED", "lab", f"the lab is not possible here: {why}")
+        else:
+            report.add("SKIPPED", "lab", f"the lab is not possible here: {why}")
+        print(f"0 passed, {report.counts['FAILED']} failed, {report.counts['SKIPPED']} skipped")
+        return 1 if arguments.require else 77
+
+    first = [case for case in cases if not case.after]
+    results = run_round(machines, first, builds, packages, report, arguments.jobs, {}, arguments.keep)
+    second = [case for case in cases if case.after]
+    wanted = [machine for machine in machines if any(case.runs_on(machine) for case in second)]
+    if wanted:
+        host = builds.get(os.uname().machine)
+        if host is None:
+            parser.error(f"cases with '# with:' need --build for this machine ({os.uname().machine})")
+        extra = {}
+        for architecture in {machine.architecture.name for machine in wanted}:
+            scans = {machine.name: results[machine.name].files["scan.json"] for machine in machines
+                     if machine.architecture.name == architecture and machine.name in results
+                     and "scan.json" in results[machine.name].files}
+            level = make_level(host / "src/cli/cpulevel", scans, f"fleet-{architecture}", report) if scans else None
+            if level is None:
+                report.add("FAILED", f"fleet-{architecture}", "there is no level for the second round")
+                wanted = [machine for machine in wanted if machine.architecture.name != architecture]
+                continue
+            extra[architecture] = {"fleet.json": level, **{f"{name}.json": scan for name, scan in scans.items()}}
+        run_round(wanted, second, builds, packages, report, arguments.jobs, extra, arguments.keep)
+
+    print(f"lab: {time.monotonic() - started:.0f} s")
+    print(f"{report.counts['ok']} passed, {report.counts['FAILED']} failed, {report.counts['SKIPPED']} skipped")
+    return 1 if report.counts["FAILED"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
