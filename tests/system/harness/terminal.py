@@ -13,6 +13,7 @@ import termios
 import time
 
 from .case import Failed
+from .process import stat_fields
 
 
 class Terminal:
@@ -51,6 +52,17 @@ class Terminal:
 
     def prompt(self) -> None:
         self.expect(re.escape(self.PROMPT))
+
+    def foreground(self, echo: str) -> None:
+        """Types `fg` and waits until the job has the terminal and runs: keys typed before would be the shell's."""
+        shell = os.tcgetpgrp(self._fd)
+        self.type("fg\n")
+        self.expect(echo)
+        end = time.monotonic() + 10
+        while (group := os.tcgetpgrp(self._fd)) == shell or (stat_fields(group) or ["-"])[0] in "Tt":
+            if time.monotonic() > end:
+                raise Failed(f"the job does not come to the foreground\n{self.transcript()}")
+            time.sleep(0.005)  # a change of the foreground group is no event
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
