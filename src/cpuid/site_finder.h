@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "cpuid/patch.h"
 #include "util/error.h"
 
 namespace cpulevel::cpuid {
@@ -29,6 +30,7 @@ struct SiteScan {
     std::vector<Site> undecided;        // 0F A2 that could not be proven either way
     std::vector<Site> mmap_calls;       // certain SYSCALL (0F 05) / INT 0x80 instructions reached with EAX loaded as mmap
                                         // (9; i386: 192) or mprotect (10; 125), in a dynamic loader: how libraries are mapped
+    std::vector<SitePatch> patches;     // of those sites that can become jumps (64-bit code only), by file offset
     std::string build_id;               // hex, empty if the file has none
 };
 

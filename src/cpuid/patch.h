@@ -1,0 +1,40 @@
+// A certain CPUID instruction (site_finder.h) that can be replaced by a jump to a stub of ours, so that the level
+// answers from the process's own memory: no trap, no signal, no tracer.
+//
+// A jump takes five bytes and CPUID two, so the instructions behind it move into the stub. That is right only if
+// nothing else can arrive at what was moved, and if it does the same at another address. What has to be proved for a
+// patch, once, when the file is examined:
+//   - the site is an instruction (SiteScan::sites), and so is each moved one, to its end;
+//   - no direct branch of the function, and no other anchor (function start, landing pad, Go or unwind entry), leads to a
+//     byte of [site + 1, site + length); in a function with an indirect jump (a switch) a target cannot be excluded
+//     unless its linear decode shows the jump's table elsewhere, so there is no patch in such a function;
+//   - no moved instruction is a branch, call, return, system call, trap, or CPUID, or uses RIP otherwise than by a
+//     32-bit displacement of a memory operand, which the stub adjusts.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace cpulevel::cpuid {
+
+struct SitePatch {
+    static constexpr std::size_t kJumpLength = 5;    // E9 and a 32-bit displacement
+    static constexpr std::size_t kMostLength = 20;   // CPUID, and moved instructions of up to 15 bytes in the worst case
+    static constexpr std::size_t kMostOperands = 3;
+
+    // A 32-bit displacement relative to the end of its instruction; both offsets are from the site's first byte.
+    struct RipOperand {
+        std::uint8_t displacement = 0;
+        std::uint8_t instruction_end = 0;
+        friend bool operator==(const RipOperand&, const RipOperand&) = default;
+    };
+
+    std::uint64_t file_offset = 0;  // of the CPUID's first byte (0F; a site with prefixes has no patch)
+    std::uint8_t length = 0;        // bytes of CPUID and the moved instructions: kJumpLength to kMostLength
+    std::uint8_t operand_count = 0;
+    std::array<RipOperand, kMostOperands> operands{};
+    std::array<std::byte, kMostLength> original{};  // the `length` bytes as the file has them
+};
+
+}  // namespace cpulevel::cpuid
