@@ -51,11 +51,13 @@ Result<int> start_program(const ptrace::Preparation& preparation, const StartOpt
     if (options.on_supervisor_death == "continue") {
         run_options.on_supervisor_death = ptrace::OnSupervisorDeath::leave_tree;
     }
+    run_options.kill_uncovered = options.require_full;
     if (const auto told = tell_coverage(preparation.coverage, options.require_full); !told) {
         return std::unexpected(told.error());
     }
     const auto outcome = ptrace::run(preparation, run_options, program);
     if (!outcome) return std::unexpected(outcome.error());
+    for (const std::string& problem : outcome->problems) print_warning("not covered: " + problem);
     if (outcome->exec_errno != 0) {
         const bool absent = outcome->exec_errno == ENOENT;
         print_error({ErrorKind::usage, "cannot execute", program[0], outcome->exec_errno, {},

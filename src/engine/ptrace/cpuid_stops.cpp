@@ -15,6 +15,7 @@ namespace cpulevel::engine::ptrace {
 namespace {
 
 constexpr std::size_t kLongestInstruction = 15;
+constexpr std::byte kHalt{0xf4}, kSecondOfCpuid{0xa2}, kSecondOfSyscall{0x05}, kSecondOfInt80{0x80};
 constexpr unsigned kPlantedLength = 2;  // HLT and the second byte of the instruction it stands for
 
 const PlantedTrap* find_trap(const AddressSpace& space, std::uint64_t address) {
@@ -35,14 +36,17 @@ bool Supervisor::on_segmentation_fault(Thread& thread) {
     auto registers = Registers::get(thread.tid);
     if (!registers) return false;
     const RemoteAddress at = registers->instruction();
-    if (const PlantedTrap* trap = thread.space ? find_trap(*thread.space, value(at)) : nullptr) {
+    const bool planted = thread.space && (thread.space->unknown_traps || find_trap(*thread.space, value(at)) != nullptr);
+    if (planted) {
         std::array<std::byte, kPlantedLength> bytes{};
-        const bool still_there = read_memory(thread.tid, at, bytes) == bytes.size() && bytes[0] == std::byte{0xf4};
-        if (still_there && trap->kind == PlantedTrap::Kind::map_call) {
-            if (start_map_call(thread, *registers)) return true;
-        } else if (still_there) {
+        const bool still_there = read_memory(thread.tid, at, bytes) == bytes.size() && bytes[0] == kHalt;
+        // The second byte is the instruction's own.
+        if (still_there && bytes[1] == kSecondOfCpuid) {
             answer_cpuid(thread, *registers, kPlantedLength);
             return true;
+        }
+        if (still_there && (bytes[1] == kSecondOfSyscall || bytes[1] == kSecondOfInt80)) {
+            if (start_map_call(thread, *registers)) return true;
         }
     }
     if (policy_.method != CpuidMethod::faulting || thread.cpuid_faults_for_program) return false;
@@ -68,28 +72,6 @@ void Supervisor::answer_cpuid(Thread& thread, Registers& registers, unsigned len
     registers.set(thread.tid);
     put_signal_state_back(thread, SIGSEGV);
     if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
-}
-
-// The kernel delivered `signal` by force: where it was blocked or ignored, it is now neither, and its action is the
-// default. What was before is known at a program's start (the mask and the ignored signals survive execve, handlers
-// do not). Later, a program may have changed both without a stop; then the other fault signals are the witness: whoever
-// has blocked all of SIGBUS, SIGFPE and SIGILL has blocked SIGSEGV with them (sigfillset()).
-void Supervisor::put_signal_state_back(Thread& thread, int signal) {
-    const auto mask = signal_mask(thread.tid);
-    if (!mask) return;
-    constexpr std::uint64_t kOtherFaults = signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGILL);
-    const std::uint64_t bit = signal_bit(signal);
-    const bool as_at_start = (thread.start_mask & bit) != 0 && (*mask | bit) == thread.start_mask;
-    const bool with_all_faults = (*mask & kOtherFaults) == kOtherFaults;
-    if ((*mask & bit) == 0 && (as_at_start || with_all_faults)) set_signal_mask(thread.tid, *mask | bit);
-
-    if ((thread.start_ignored & bit) == 0) return;
-    const auto stat = read_proc_stat(thread.tid);
-    if (stat && (stat->caught & bit) == 0) {
-        start_restore_ignore(thread, signal);
-    } else {
-        thread.start_ignored &= ~bit;  // it has a handler of its own by now
-    }
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -1,6 +1,7 @@
 // A new program is levelled: its vector on the stack, its saved vector, and how its CPUID is caught.
 #include <fmt/format.h>
 #include <linux/prctl.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "engine/ptrace/new_program.h"
 #include "engine/ptrace/proc_stat.h"
@@ -62,7 +64,7 @@ void Supervisor::level_program(Thread& thread) {
         if (record.program.empty()) record.program = program_path(pid);
         record.problem = std::move(why);
         log_.exec(std::move(record));
-        resume(pid, Resume::run);
+        resume(pid, Resume::run, options_.kill_uncovered ? SIGKILL : 0);
     };
 
     auto registers = Registers::get(pid);
@@ -93,8 +95,14 @@ void Supervisor::level_program(Thread& thread) {
         if (record.planting.unreadable != 0) record.problem = "not all of its files can be examined for CPUID";
     }
 
-    const ExecStub stub(record.is_32bit, policy_.set_saved_vector && !record.edits.empty(),
-                        policy_.method == CpuidMethod::faulting, policy_.cookie);
+    // A seccomp filter of the program's own may refuse our calls, or kill for them.
+    bool set_vector = policy_.set_saved_vector && !record.edits.empty();
+    thread.filters_suspended = set_vector && suspend_filters(pid);
+    if (set_vector && !thread.filters_suspended && count_filters(pid) > own_filters_) {
+        set_vector = false;
+        record.problem = "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
+    }
+    const ExecStub stub(record.is_32bit, set_vector, policy_.method == CpuidMethod::faulting, policy_.cookie);
     if (policy_.method != CpuidMethod::none || !stub.empty()) {
         const auto stat = read_proc_stat(pid);
         const auto mask = signal_mask(pid);
@@ -105,14 +113,28 @@ void Supervisor::level_program(Thread& thread) {
             return go_on_unlevelled("no code can be run in it");
         }
     }
+    const bool uncovered = !record.problem.empty();
     log_.exec(std::move(record));
-    resume(pid, Resume::run);
+    resume(pid, Resume::run, uncovered && options_.kill_uncovered ? SIGKILL : 0);
+}
+
+// Root's tracer may switch the tracee's filters off for the few instructions of the stub (PTRACE_O_SUSPEND_SECCOMP,
+// needs CAP_SYS_ADMIN); they are on again before the program's first instruction.
+bool Supervisor::suspend_filters(pid_t pid) {
+    if (!can_suspend_filters_) return false;
+    can_suspend_filters_ = ::ptrace(PTRACE_SETOPTIONS, pid, nullptr,
+                                    std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
+    return can_suspend_filters_;
+}
+
+void Supervisor::resume_filters(pid_t pid) {
+    ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, std::bit_cast<void*>(options()));
 }
 
 bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
                             RemoteAddress vector_at, std::size_t vector_size) {
     const pid_t pid = thread.tid;
-    const RemoteAddress entry = registers.instruction();
+    const RemoteAddress entry = ExecStub::place(registers.instruction());
     thread.stub_at = entry;
     thread.stub_size = static_cast<std::uint8_t>(stub.code().size());
     thread.stub_arms = policy_.method == CpuidMethod::faulting;
@@ -136,9 +158,9 @@ bool Supervisor::on_stub_end(Thread& thread) {
     const pid_t pid = thread.tid;
     const auto registers = Registers::get(pid);
     if (!registers) return resume(pid, Resume::run), true;  // killed; waitpid tells
-    if (registers->instruction() != thread.stub_at + thread.stub_size) return false;
-
     const ExecStub stub(registers->is_32bit(), thread.stub_has_vector, thread.stub_arms);
+    if (registers->instruction() != stub.trap(thread.stub_at)) return false;
+
     const auto results = stub.results(*registers);
     write_text(pid, thread.stub_at, std::span(thread.stub_original).first(thread.stub_size));
     // The kernel set the result of execve after we saved the registers: it is 0, as are all others at a start.
@@ -146,6 +168,7 @@ bool Supervisor::on_stub_end(Thread& thread) {
     start.prepare_syscall(0, {});
     start.set(pid);
     thread.phase = Phase::running;
+    if (std::exchange(thread.filters_suspended, false)) resume_filters(pid);
     if (results.set_aux_vector < 0) {
         log_.problem(pid, fmt::format("{}: PR_SET_MM_MAP failed ({}): /proc/PID/auxv shows the machine's own vector",
                                       program_path(pid), std::strerror(static_cast<int>(-results.set_aux_vector))));

@@ -1,6 +1,6 @@
 #include "engine/ptrace/live_cpuid.h"
 
-#include <cpuid.h>
+#include "profile/native.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -15,8 +15,7 @@ arch::CpuidRegisters LiveCpuid::ask(int cpu, std::uint32_t leaf, std::uint32_t s
         CPU_SET(static_cast<unsigned>(cpu), &there);
         ::sched_setaffinity(0, sizeof there, &there);
     }
-    arch::CpuidRegisters registers;
-    __cpuid_count(leaf, subleaf, registers.eax, registers.ebx, registers.ecx, registers.edx);
+    const arch::CpuidRegisters registers = profile::native::cpuid(leaf, subleaf);
     if (cpu >= 0) ::sched_setaffinity(0, sizeof home_, &home_);
     constexpr std::size_t kMost = 65536;  // the programs choose the subleaves: a hostile one must not fill our memory
     if (answers_.size() < kMost) answers_.emplace(key, registers);

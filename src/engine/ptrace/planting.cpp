@@ -32,6 +32,12 @@ std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
     return bytes;
 }
 
+// A dynamic loader that was started as a program ("/lib64/ld-linux-x86-64.so.2 PROGRAM"); musl's is its libc.
+bool is_loader(std::string_view path) {
+    const std::string_view file = path.substr(path.rfind('/') + 1);
+    return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
+}
+
 // The traps of one page, written in one go. Sites whose bytes are not what they should be are left out.
 std::size_t plant_page(int memory, std::span<const PlantedTrap> traps, std::vector<PlantedTrap>& planted) {
     const std::uint64_t first = traps.front().address;
@@ -130,13 +136,14 @@ PlantingCounts Planter::plant_program(pid_t pid, AddressSpace& space, std::uint6
     for (const MemoryMapping& mapping : mappings) {
         if (!mapping.executable || mapping.inode == 0) continue;
         const bool interpreter = interpreter_inode != 0 && mapping.inode == interpreter_inode;
+        const bool loads = interpreter || (interpreter_base == 0 && is_loader(mapping.path));
         const Fd file = open_mapped_file(pid, mapping, !interpreter);
         const auto found = file.valid() ? scan(file.get()) : nullptr;
         if (!found) {
             ++total.unreadable;
             continue;
         }
-        const auto counts = plant(pid, space, {mapping.start, mapping.end, mapping.offset, interpreter}, *found);
+        const auto counts = plant(pid, space, {mapping.start, mapping.end, mapping.offset, loads}, *found);
         total.planted += counts.planted;
         total.undecided += counts.undecided;
         total.unreadable += counts.unreadable;

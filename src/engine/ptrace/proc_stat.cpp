@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "util/fd.h"
+#include "util/file.h"
+#include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -34,6 +36,7 @@ std::optional<ProcStat> parse_proc_stat(std::string_view line) {
         ++field;
     }
     if (field <= kLast) return std::nullopt;
+    stat.parent = static_cast<pid_t>(fields[4]);
     stat.start_code = fields[26];
     stat.end_code = fields[27];
     stat.start_stack = fields[28];
@@ -60,6 +63,16 @@ std::optional<ProcStat> read_proc_stat(pid_t tid) {
     const ssize_t got = ::read(fd.get(), line.data(), line.size());
     if (got <= 0) return std::nullopt;
     return parse_proc_stat({line.data(), static_cast<std::size_t>(got)});
+}
+
+std::uint64_t count_filters(pid_t pid) {
+    const auto status = read_file(fmt::format("/proc/{}/status", pid));
+    if (!status) return 0;
+    constexpr std::string_view kKey = "\nSeccomp_filters:";
+    const auto at = status->find(kKey);
+    if (at == std::string::npos) return 0;
+    const std::string_view rest = std::string_view(*status).substr(at + kKey.size());
+    return parse_decimal(trim(rest.substr(0, rest.find('\n')))).value_or(0);
 }
 
 }  // namespace cpulevel::engine::ptrace

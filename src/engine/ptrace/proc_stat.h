@@ -12,6 +12,7 @@ namespace cpulevel::engine::ptrace {
 
 struct ProcStat {
     char state = '?';                                             // field 3
+    pid_t parent = 0;                                             // field 4
     std::uint64_t start_code = 0, end_code = 0, start_stack = 0;  // fields 26 to 28
     std::uint64_t blocked = 0, ignored = 0, caught = 0;           // fields 32 to 34, signals 1 to 31
     int processor = -1;                                           // field 39
@@ -21,5 +22,8 @@ struct ProcStat {
 
 [[nodiscard]] std::optional<ProcStat> parse_proc_stat(std::string_view line);
 [[nodiscard]] std::optional<ProcStat> read_proc_stat(pid_t tid);
+
+// How many seccomp filters a process has (/proc/PID/status, Seccomp_filters); 0 where the kernel does not say.
+[[nodiscard]] std::uint64_t count_filters(pid_t pid);
 
 }  // namespace cpulevel::engine::ptrace

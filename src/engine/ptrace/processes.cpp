@@ -37,8 +37,9 @@ bool is_stopped(pid_t pid) {
 
 // A signal that somebody sent to us is for the program. One that the terminal's driver sends (SI_KERNEL) goes to the
 // whole foreground group and has reached the program without us.
-void pass_on(const siginfo_t& info, pid_t program) {
+void pass_on(const siginfo_t& info, pid_t program, pid_t supervisor) {
     if (info.si_code == SI_KERNEL) return;
+    if (info.si_code <= 0 && info.si_pid == supervisor) return;  // for us: the program was continued or has ended
     if (info.si_signo == SIGCONT && !is_stopped(program)) return;  // it was continued with us
     if (info.si_code == SI_QUEUE) {
         ::sigqueue(program, info.si_signo, info.si_value);
@@ -90,7 +91,7 @@ int mirror_program(pid_t program, pid_t supervisor) {
         siginfo_t info{};
         if (::sigwaitinfo(&all, &info) < 0) continue;
         if (info.si_signo != SIGCHLD) {
-            pass_on(info, program);
+            pass_on(info, program, supervisor);
             continue;
         }
         // One SIGCHLD may stand for several; as PID 1 we are also the parent of every orphan.

@@ -1,9 +1,8 @@
 // What the engine needs of an architecture's registers and instructions, behind one small interface; one .cpp an
-// architecture (registers_x86_64.cpp). Nobody else in the engine names a register.
+// architecture (registers_x86_64.cpp, registers_aarch64.cpp). Nobody else in the engine names a register.
 #pragma once
 
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include <array>
 #include <cstddef>
@@ -13,6 +12,7 @@
 
 #include "arch/cpuid_dump.h"
 #include "engine/ptrace/call_filter.h"
+#include "engine/ptrace/raw_registers.h"
 #include "engine/ptrace/remote.h"
 #include "inherit/aux_vector.h"
 #include "inherit/marks.h"
@@ -41,14 +41,14 @@ class Registers {
     void skip_syscall(std::int64_t result);  // at a seccomp stop: the call is not done, and gives this
     void forget_syscall();  // what is set next is not the outcome of a system call: no restart, no rewind
 
-    // CPUID's operands and its answer (zero-extended, as the CPU does), stepping over `length` bytes.
+    // x86 only: CPUID's operands and its answer (zero-extended, as the CPU does), stepping over `length` bytes.
     [[nodiscard]] std::uint32_t cpuid_leaf() const;
     [[nodiscard]] std::uint32_t cpuid_subleaf() const;
     void answer_cpuid(const arch::CpuidRegisters& answer, unsigned length);
 
    private:
     friend class ExecStub;
-    user_regs_struct raw_{};
+    RawRegisters raw_{};
 };
 
 // System call numbers of the thread's ABI that the engine looks at.
@@ -56,6 +56,8 @@ struct SyscallNumbers {
     std::uint64_t fork, vfork, clone, clone3, mmap, mprotect, rt_sigaction, prctl, arch_prctl;
 };
 [[nodiscard]] const SyscallNumbers& syscall_numbers(bool is_32bit);
+// The bytes of the instruction that does a system call.
+[[nodiscard]] std::span<const std::byte> syscall_instruction(bool is_32bit);
 // The flags argument of clone is first on every ABI that we handle; clone3 points to a struct that starts with them.
 
 // A few instructions run in a new program before its first own one: they replace the saved auxiliary vector
@@ -67,6 +69,10 @@ class ExecStub {
     [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
     [[nodiscard]] bool sets_aux_vector() const { return set_aux_vector_; }
+    // Where the stub goes in a program that starts at `entry`: there, or a little before it, for alignment.
+    [[nodiscard]] static RemoteAddress place(RemoteAddress entry);
+    // Where the program counter is when the trap has ended a stub at `at`.
+    [[nodiscard]] RemoteAddress trap(RemoteAddress at) const;
     // Sets the registers so that the code at `at` runs with the struct prctl_mm_map at `map`. Usable at
     // PTRACE_EVENT_EXEC: the kernel still overwrites the result register there, and only that.
     void prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const;

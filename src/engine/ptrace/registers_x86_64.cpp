@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint64_t kUser32CodeSegment = 0x23;
 constexpr unsigned kArchSetCpuid = 0x1012;  // ARCH_SET_CPUID, arch/x86/include/uapi/asm/prctl.h
+constexpr std::array kSyscall64{std::byte{0x0f}, std::byte{0x05}};  // syscall
+constexpr std::array kSyscall32{std::byte{0xcd}, std::byte{0x80}};  // int $0x80
 constexpr SyscallNumbers kNumbers64{57, 58, 56, 435, 9, 10, 13, 157, 158};
 constexpr SyscallNumbers kNumbers32{2, 190, 120, 435, 192, 125, 174, 172, 384};
 
@@ -24,7 +26,7 @@ std::optional<Registers> Registers::get(pid_t tid) {
 }
 
 bool Registers::set(pid_t tid) const {
-    return ::ptrace(PTRACE_SETREGS, tid, nullptr, const_cast<user_regs_struct*>(&raw_)) == 0;
+    return ::ptrace(PTRACE_SETREGS, tid, nullptr, const_cast<RawRegisters*>(&raw_)) == 0;
 }
 
 inherit::AbiFamily Registers::abi() const { return inherit::AbiFamily::x86; }
@@ -79,6 +81,8 @@ void Registers::answer_cpuid(const arch::CpuidRegisters& answer, unsigned length
 
 const SyscallNumbers& syscall_numbers(bool is_32bit) { return is_32bit ? kNumbers32 : kNumbers64; }
 
+std::span<const std::byte> syscall_instruction(bool is_32bit) { return is_32bit ? kSyscall32 : kSyscall64; }
+
 ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, FilterCookie cookie)
     : cookie_(cookie), is_32bit_(is_32bit), set_aux_vector_(set_aux_vector), arm_(arm_cpuid_faulting) {
     if (!set_aux_vector && !arm_cpuid_faulting) return;
@@ -109,6 +113,10 @@ ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, 
 void ExecStub::append(std::initializer_list<unsigned> bytes) {
     for (const unsigned byte : bytes) code_[size_++] = static_cast<std::byte>(byte);
 }
+
+RemoteAddress ExecStub::place(RemoteAddress entry) { return entry; }
+
+RemoteAddress ExecStub::trap(RemoteAddress at) const { return at + size_; }  // int3 is behind it
 
 void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const {
     constexpr std::uint64_t kMapSize = sizeof(prctl_mm_map);

@@ -13,15 +13,9 @@ namespace cpulevel::engine::ptrace {
 namespace {
 
 constexpr std::size_t kVdsoSize = 8192;
-constexpr unsigned kGadgetLength = 2;       // SYSCALL and INT 0x80 both
 constexpr std::uint64_t kIgnore = 1;        // SIG_IGN as the kernel has it
 
-std::array<std::byte, 2> gadget_bytes(bool is_32bit) {
-    if (is_32bit) return {std::byte{0xcd}, std::byte{0x80}};
-    return {std::byte{0x0f}, std::byte{0x05}};
-}
-
-// struct sigaction as rt_sigaction takes it (arch/x86/include/asm/signal.h); i386 has 32-bit members.
+// struct sigaction as rt_sigaction takes it on x86 and arm (<asm/signal.h>); 32-bit programs' has 32-bit members.
 struct KernelSigaction64 {
     std::uint64_t handler, flags, restorer, mask;
 };
@@ -37,7 +31,7 @@ RemoteAddress Supervisor::find_gadget(pid_t pid, std::uint64_t vdso, bool is_32b
     if (offset == 0) {
         std::array<std::byte, kVdsoSize> bytes;
         const std::size_t got = read_memory(pid, RemoteAddress{vdso}, bytes);
-        const auto wanted = gadget_bytes(is_32bit);
+        const auto wanted = syscall_instruction(is_32bit);
         const auto image = std::span(bytes).first(got);
         const auto found = std::ranges::search(image, wanted);
         if (found.empty()) return {};
@@ -47,11 +41,13 @@ RemoteAddress Supervisor::find_gadget(pid_t pid, std::uint64_t vdso, bool is_32b
 }
 
 bool Supervisor::start_remote_call(Thread& thread, const Registers& registers, Thread::Call call) {
-    std::array<std::byte, kGadgetLength> bytes{};
     const RemoteAddress gadget = thread.space->syscall_gadget;
     // The program may have unmapped or moved its vdso.
+    const auto wanted = syscall_instruction(registers.is_32bit());
+    std::array<std::byte, 4> buffer{};
+    const auto bytes = std::span(buffer).first(wanted.size());
     if (value(gadget) == 0 || read_memory(thread.tid, gadget, bytes) != bytes.size() ||
-        bytes != gadget_bytes(registers.is_32bit())) {
+        !std::ranges::equal(bytes, wanted)) {
         return false;
     }
     Registers there = registers;
@@ -99,7 +95,8 @@ void Supervisor::on_syscall_stop(Thread& thread) {
         return;
     }
     // A signal handler that runs before the call does system calls of its own: only ours is at the gadget.
-    const bool ours = registers->instruction() == thread.space->syscall_gadget + kGadgetLength;
+    const std::size_t length = syscall_instruction(registers->is_32bit()).size();
+    const bool ours = registers->instruction() == thread.space->syscall_gadget + length;
     if (!ours) {
         resume(thread.tid, Resume::until_syscall);
         return;
@@ -125,7 +122,7 @@ void Supervisor::finish_remote_call(Thread& thread, const Registers& registers) 
     } else {
         const SyscallNumbers& numbers = syscall_numbers(registers.is_32bit());
         Registers back = registers;
-        back.jump(thread.saved.instruction() + kGadgetLength);
+        back.jump(thread.saved.instruction() + syscall_instruction(registers.is_32bit()).size());
         back.forget_syscall();
         back.set(tid);
         const std::uint64_t number = registers.syscall_number();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <initializer_list>
@@ -60,7 +61,8 @@ struct SupervisorSetup {
     pid_t front;
 };
 
-// Tells the front how it went: an empty message for "the program has ended and the report is written", or an error.
+// What goes to the front, a line each: "w..." a warning, "e..." why the program was not started, "d" done: the program has
+// ended and the report is written.
 void tell_front(int fd, const std::string& text) {
     const std::string line = text + "\n";
     [[maybe_unused]] const ssize_t ignored = ::write(fd, line.data(), line.size());
@@ -74,6 +76,7 @@ void tell_front(int fd, const std::string& text) {
     Fd hello(setup.hello);
     Fd go(setup.go);
     Fd front(setup.report_to_front);
+    ::fcntl(front.get(), F_SETFL, O_WRONLY | O_NONBLOCK);  // the front reads only at the end
 
     pid_t program = 0;
     if (::read(hello.get(), &program, sizeof program) != sizeof program) ::_exit(0);
@@ -88,13 +91,14 @@ void tell_front(int fd, const std::string& text) {
     ::sigprocmask(SIG_SETMASK, &but_one, nullptr);
     if (::getppid() != setup.front) ::_exit(0);
 
-    RunLog log({setup.options.verbose, std::move(verbose_to), setup.options.report_path,
+    RunLog log({setup.options.verbose, std::move(verbose_to), setup.options.report_path, front.get(),
                 setup.preparation.policy.level_name, std::string(name(setup.preparation.policy.method)), setup.command,
                 setup.preparation.coverage});
     Supervisor supervisor(setup.preparation.policy, log,
-                          {setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree});
+                          {setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree,
+                           setup.options.kill_uncovered, setup.front});
     if (const auto seized = supervisor.seize(program); !seized) {
-        tell_front(front.get(), seized.error().message());
+        tell_front(front.get(), "e" + seized.error().message());
         ::_exit(1);  // `go` closes; the program's process ends without having started anything
     }
     const char byte = 1;
@@ -105,22 +109,34 @@ void tell_front(int fd, const std::string& text) {
     supervisor.serve([&](int status) {
         exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         log.write_report(exit_status);
-        tell_front(front.get(), "");
-        front.reset();
+        tell_front(front.get(), "d");
     });
     log.write_report(exit_status);
     ::_exit(0);
 }
 
+struct Told {
+    std::vector<std::string> warnings;
+    std::string error;
+};
+
 // What the supervisor tells, up to its end or the end of the program.
-std::string hear_supervisor(int fd) {
+Told hear_supervisor(int fd) {
+    Told told;
     std::string text;
-    char byte = 0;
+    std::array<char, 4096> buffer;
     for (;;) {
-        const ssize_t got = ::read(fd, &byte, 1);
+        const ssize_t got = ::read(fd, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
-        if (got != 1 || byte == '\n') return text;
-        text += byte;
+        if (got > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
+        for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
+            const std::string line = text.substr(0, end);
+            text.erase(0, end + 1);
+            if (line.starts_with('w')) told.warnings.push_back(line.substr(1));
+            if (line.starts_with('e')) told.error = line.substr(1);
+            if (line.starts_with('d')) return told;
+        }
+        if (got <= 0) return told;
     }
 }
 
@@ -175,20 +191,23 @@ Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options
     report->write.reset();
 
     const int status = mirror_program(program, supervisor);
-    const std::string told = hear_supervisor(report->read.get());
+    Told told = hear_supervisor(report->read.get());
     int exec_error = 0;
     const bool not_started = ::read(failure->read.get(), &exec_error, sizeof exec_error) == sizeof exec_error;
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    if (!told.empty()) {
-        return machine_error("the program was not started", command[0], told, "`cpulevel check` tells what works here");
+    if (!told.error.empty()) {
+        return machine_error("the program was not started", command[0], told.error, "`cpulevel check` tells what works here");
     }
     if (not_started && exec_error < 0) {
         errno = -exec_error;
         return system_error(ErrorKind::machine, "the program was not started: no seccomp filter", command[0]);
     }
-    if (not_started) return RunOutcome{.exec_errno = exec_error};
-    if (WIFSIGNALED(status)) return RunOutcome{.exit_status = 128 + WTERMSIG(status), .died_of = WTERMSIG(status)};
-    return RunOutcome{.exit_status = WEXITSTATUS(status)};
+    RunOutcome outcome;
+    outcome.problems = std::move(told.warnings);
+    outcome.exec_errno = not_started ? exec_error : 0;
+    outcome.died_of = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    outcome.exit_status = WIFSIGNALED(status) ? 128 + outcome.died_of : WEXITSTATUS(status);
+    return outcome;
 }
 
 }  // namespace cpulevel::engine::ptrace

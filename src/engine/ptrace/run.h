@@ -18,6 +18,7 @@ struct RunOptions {
     bool verbose = false;
     std::string report_path;
     OnSupervisorDeath on_supervisor_death = OnSupervisorDeath::kill_tree;
+    bool kill_uncovered = false;  // a program that cannot be covered does not start
     bool may_patch = true;  // false: no byte of a program's text is changed for longer than its start
 };
 
@@ -38,6 +39,7 @@ struct Preparation {
 struct RunOutcome {
     int exit_status = 0;
     int died_of = 0;
+    std::vector<std::string> problems;  // programs that could not be covered
     int exec_errno = 0;  // why the program could not be executed
 };
 [[nodiscard]] Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options,

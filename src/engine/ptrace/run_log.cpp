@@ -75,8 +75,13 @@ void RunLog::exec(ExecRecord record) {
 }
 
 void RunLog::problem(pid_t pid, const std::string& text) {
-    line(fmt::format("{}: {}", pid, printable(text, 4096)));
-    if (problems_.size() < kMostProblems) problems_.push_back(fmt::format("{}: {}", pid, printable(text, 4096)));
+    if (problems_.size() >= kMostProblems) return;
+    problems_.push_back(fmt::format("{}: {}", pid, printable(text, 4096)));
+    line(problems_.back());
+    if (options_.problems_to < 0 || options_.verbose) return;
+    const std::string told = "w" + problems_.back() + "\n";
+    // The pipe does not block: if nobody reads so many, the report has them all.
+    [[maybe_unused]] const ssize_t ignored = ::write(options_.problems_to, told.data(), told.size());
 }
 
 std::string RunLog::site(pid_t pid, std::uint64_t address) {

@@ -33,6 +33,7 @@ class RunLog {
         bool verbose = false;           // lines to `verbose_to`
         Fd verbose_to;
         std::string report_path;        // empty: no report
+        int problems_to = -1;           // where the front hears of what is not covered: "w" and a line each
         std::string level_name, method;
         std::vector<std::string> command;
         Coverage coverage;

@@ -2,11 +2,13 @@
 
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cerrno>
 #include <csignal>
 #include <string>
+#include <utility>
 
 namespace cpulevel::engine::ptrace {
 
@@ -45,11 +47,16 @@ std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
 
 }  // namespace
 
-Result<void> Supervisor::seize(pid_t root) {
-    unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+std::uint64_t Supervisor::options() const {
+    std::uint64_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                             PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP;
     if (options_.kill_tree_with_us) options |= PTRACE_O_EXITKILL;
-    if (::ptrace(PTRACE_SEIZE, root, nullptr, std::bit_cast<void*>(options)) != 0) {
+    return options;
+}
+
+Result<void> Supervisor::seize(pid_t root) {
+    own_filters_ = count_filters(::getpid()) + (policy_.watch_calls ? 1 : 0);
+    if (::ptrace(PTRACE_SEIZE, root, nullptr, std::bit_cast<void*>(options())) != 0) {
         return system_error(ErrorKind::machine, "cannot trace the program's process", std::to_string(root),
                             "another tracer (strace, gdb, an outer `cpulevel run`), a container's seccomp filter or "
                             "Yama's ptrace_scope 3 can forbid it; `cpulevel check` tells which");
@@ -121,6 +128,7 @@ Thread& Supervisor::thread_of(pid_t tid) {
 }
 
 void Supervisor::forget(std::unordered_map<pid_t, Thread>::iterator thread) {
+    if (thread->second.phase == Phase::held) --held_;
     if (thread->second.leads_process) log_.counters().processes.fetch_sub(1, std::memory_order_relaxed);
     log_.counters().threads.fetch_sub(1, std::memory_order_relaxed);
     threads_.erase(thread);
@@ -129,8 +137,14 @@ void Supervisor::forget(std::unordered_map<pid_t, Thread>::iterator thread) {
 void Supervisor::thread_gone(pid_t tid, int status) {
     if (const auto found = threads_.find(tid); found != threads_.end()) forget(found);
     log_.gone(tid);
+    if (held_ != 0) {
+        for (auto& [number, thread] : threads_) {
+            if (thread.phase == Phase::held) adopt_orphan(thread);
+        }
+    }
     if (tid == root_) {
         root_ = 0;
+        if (root_stopped_) ::kill(options_.front, SIGCONT);
         root_gone_(status);
     }
 }
@@ -141,8 +155,9 @@ void Supervisor::on_birth(Thread& parent) {
     if (message && registers) {
         const std::uint64_t flags = clone_flags(parent, *registers);
         Thread& child = thread_of(static_cast<pid_t>(*message));
-        child.leads_process = (flags & kCloneThread) == 0;
-        if (child.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+        const bool leads = (flags & kCloneThread) == 0;
+        if (leads && !child.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+        child.leads_process = leads;
         child.start_mask = parent.start_mask;
         child.start_ignored = parent.start_ignored;
         child.cpuid_faults_for_program = parent.cpuid_faults_for_program;
@@ -156,6 +171,7 @@ void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space)
     child.parent_known = true;
     if (child.phase != Phase::held) return;
     child.phase = Phase::running;
+    --held_;
     if (is_stop_signal(child.held_signal)) {
         resume(child.tid, Resume::listen);
     } else {
@@ -163,10 +179,25 @@ void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space)
     }
 }
 
+// A parent that is killed between bearing a child and its own stop never tells of it. Its event will not come: the
+// child is taken up as one whose memory is a copy of we do not know which.
+bool Supervisor::adopt_orphan(Thread& child) {
+    const auto stat = read_proc_stat(child.tid);
+    if (stat && threads_.contains(stat->parent)) return false;
+    auto space = std::make_shared<AddressSpace>();
+    space->unknown_traps = true;
+    child.leads_process = true;
+    log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+    adopt_birth(child, std::move(space));
+    return true;
+}
+
 void Supervisor::on_first_stop(Thread& thread, int stop_signal) {
     if (!thread.parent_known) {
         thread.phase = Phase::held;
         thread.held_signal = stop_signal;
+        ++held_;
+        adopt_orphan(thread);
         return;
     }
     thread.phase = Phase::running;
@@ -176,8 +207,11 @@ void Supervisor::on_first_stop(Thread& thread, int stop_signal) {
 void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
     // SIGTRAP here is the end of a group-stop (SIGCONT came): the thread goes on with what it was doing.
     if (is_stop_signal(stop_signal)) {
+        if (thread.tid == root_) root_stopped_ = true;
         resume(thread.tid, Resume::listen);
     } else {
+        // The front stopped with the program; who continued the program need not have continued the front.
+        if (thread.tid == root_ && std::exchange(root_stopped_, false)) ::kill(options_.front, SIGCONT);
         resume(thread.tid, going_on(thread));
     }
 }

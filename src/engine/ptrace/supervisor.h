@@ -42,6 +42,8 @@ class Supervisor {
    public:
     struct Options {
         bool kill_tree_with_us = true;  // PTRACE_O_EXITKILL
+        bool kill_uncovered = false;    // a program of which a channel cannot be covered does not start
+        pid_t front = 0;                // told (SIGCONT) when the program is continued or gone: it stopped with it
     };
     Supervisor(const Policy& policy, RunLog& log, Options options) : policy_(policy), log_(log), options_(options) {}
 
@@ -57,6 +59,7 @@ class Supervisor {
     void forget(std::unordered_map<pid_t, Thread>::iterator thread);
     void on_birth(Thread& parent);
     void on_first_stop(Thread& thread, int stop_signal);
+    bool adopt_orphan(Thread& child);
     void adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space);
     void on_exec(pid_t tid);
     void on_signal(Thread& thread, int signal);
@@ -68,6 +71,9 @@ class Supervisor {
     bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
                     RemoteAddress vector_at, std::size_t vector_size);
     bool on_stub_end(Thread& thread);
+    [[nodiscard]] bool suspend_filters(pid_t pid);
+    void resume_filters(pid_t pid);
+    [[nodiscard]] std::uint64_t options() const;
     // cpuid_stops.cpp
     bool on_segmentation_fault(Thread& thread);
     void answer_cpuid(Thread& thread, Registers& registers, unsigned length);
@@ -89,6 +95,10 @@ class Supervisor {
     LiveCpuid live_cpuid_;
     std::unordered_map<pid_t, Thread> threads_;
     pid_t root_ = 0;
+    bool root_stopped_ = false;
+    std::size_t held_ = 0;             // threads in Phase::held
+    bool can_suspend_filters_ = true;  // until the kernel says no
+    std::uint64_t own_filters_ = 0;    // seccomp filters that every program of the tree has from us and before us
     std::function<void(int)> root_gone_;
     std::array<std::uint64_t, 2> gadget_offset_{};  // in the vdso, by bitness; 0: not looked for yet
 };

@@ -25,6 +25,7 @@ struct PlantedTrap {
 struct AddressSpace {
     inherit::Marks marks;
     bool levelled = false;           // an exec under our eyes made it
+    bool unknown_traps = false;      // a copy of one that was gone before it could be asked: `traps` is not complete
     std::vector<PlantedTrap> traps;  // by address
     RemoteAddress syscall_gadget{};  // a system call instruction in the vdso; 0: none known
     std::string program;             // for reports; only kept when one is written
@@ -55,6 +56,7 @@ struct Thread {
     std::array<std::byte, 64> stub_original{};
     std::uint8_t stub_size = 0;
     bool stub_has_vector = false, stub_arms = false;
+    bool filters_suspended = false;
     // Signals that were blocked or ignored when the program started: a forced trap resets that.
     std::uint64_t start_mask = 0, start_ignored = 0;
 
