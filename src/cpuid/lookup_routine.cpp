@@ -1,0 +1,142 @@
+// FlatTable::lookup() once more, in assembly; the numbers 1 to 4 are the steps of "How to answer" in flat_table.h.
+//
+// It runs inside of whatever program asked, between any two of its instructions, so it can rely on nothing: not on the
+// direction flag (no string instructions), not on a C stack's alignment, not on alignment checks being off (EFLAGS.AC:
+// every access is aligned as wide as it is), not on SSE state being its own. It leaves by `ret` to where it was called
+// from, which shadow stacks demand.
+#include "cpuid/lookup_routine.h"
+
+#include <cstddef>
+
+#include "cpuid/flat_table.h"
+
+namespace cpulevel::cpuid {
+
+#if defined(__x86_64__)
+
+// The offsets that the code below has as numbers.
+static_assert(offsetof(FlatHeader, entry_count) == 12 && offsetof(FlatHeader, above_maximum) == 16);
+static_assert(offsetof(FlatHeader, ranges) == 32 && sizeof(FlatHeader::ranges) == 32 && sizeof(FlatHeader) == 64);
+static_assert(offsetof(FlatEntry, leaf) == 0 && offsetof(FlatEntry, match) == 4 && offsetof(FlatEntry, subleaf) == 8);
+static_assert(offsetof(FlatEntry, flags) == 12 && offsetof(FlatEntry, fixed) == 16 && offsetof(FlatEntry, live) == 32);
+static_assert(sizeof(FlatEntry) == 48);
+static_assert(FlatHeader::kRepeatHighest == 1 && FlatEntry::kAnySubleaf == 1 && FlatEntry::kRepeatsSubleaf == 1);
+
+// EAX leaf, ECX subleaf, RSI the header and then an entry, RDX the end of the entries, EDI the subleaf behind a CPUID.
+asm(R"(
+        .pushsection .rodata.cpulevel_lookup, "a", @progbits
+        .intel_syntax noprefix
+        .globl  cpulevel_lookup_begin, cpulevel_lookup_displacement, cpulevel_lookup_end
+        .hidden cpulevel_lookup_begin, cpulevel_lookup_displacement, cpulevel_lookup_end
+
+cpulevel_lookup_begin:
+        push    rsi
+        push    rdi
+        .byte   0x48, 0x8d, 0x35                # lea rsi, [rip + table]
+cpulevel_lookup_displacement:
+        .long   0
+
+        # 1. A leaf outside of the ranges.
+        cmp     eax, [rsi + 32]                 # basic
+        jb      1f
+        cmp     eax, [rsi + 36]
+        jbe     .Lwithin
+1:      cmp     eax, [rsi + 40]                 # hypervisor
+        jb      1f
+        cmp     eax, [rsi + 44]
+        jbe     .Lwithin
+1:      cmp     eax, [rsi + 48]                 # extended
+        jb      1f
+        cmp     eax, [rsi + 52]
+        jbe     .Lwithin
+1:      cmp     eax, [rsi + 56]                 # Centaur
+        jb      1f
+        cmp     eax, [rsi + 60]
+        jbe     .Lwithin
+1:      cmp     dword ptr [rsi + 16], 1         # above_maximum is kRepeatHighest
+        jne     .Lzeros
+        mov     eax, [rsi + 36]
+.Lwithin:
+
+        # 2. The first entry for leaf and subleaf.
+        mov     edx, [rsi + 12]                 # entry_count
+        lea     rdx, [rdx + rdx * 2]
+        add     rsi, 64
+        shl     rdx, 4
+        add     rdx, rsi                        # + 48 bytes for each
+        jmp     .Lcompare
+.Lnext: add     rsi, 48
+.Lcompare:
+        cmp     rsi, rdx
+        jae     .Lzeros
+        cmp     [rsi], eax                      # sorted by leaf
+        jb      .Lnext
+        ja      .Lzeros
+        cmp     dword ptr [rsi + 4], 1          # match is kAnySubleaf
+        je      .Lfound
+        cmp     [rsi + 8], ecx
+        jne     .Lnext
+.Lfound:
+
+        # 3. What is fixed, and what is live.
+        mov     edi, ecx
+        mov     edx, [rsi + 32]
+        or      edx, [rsi + 36]
+        or      edx, [rsi + 40]
+        or      edx, [rsi + 44]
+        jz      .Lfixed
+        cpuid
+        and     eax, [rsi + 32]
+        and     ebx, [rsi + 36]
+        and     ecx, [rsi + 40]
+        and     edx, [rsi + 44]
+        or      eax, [rsi + 16]
+        or      ebx, [rsi + 20]
+        or      ecx, [rsi + 24]
+        or      edx, [rsi + 28]
+        jmp     .Lanswered
+.Lfixed:
+        mov     eax, [rsi + 16]                 # writing a 32-bit register zeroes its upper half
+        mov     ebx, [rsi + 20]
+        mov     ecx, [rsi + 24]
+        mov     edx, [rsi + 28]
+.Lanswered:
+
+        # 4. ECX[7:0] of a topology leaf.
+        test    dword ptr [rsi + 12], 1         # flags has kRepeatsSubleaf
+        jz      .Lreturn
+        mov     cl, dil
+.Lreturn:
+        pop     rdi
+        pop     rsi
+        ret
+
+.Lzeros:
+        xor     eax, eax
+        xor     ebx, ebx
+        xor     ecx, ecx
+        xor     edx, edx
+        jmp     .Lreturn
+cpulevel_lookup_end:
+        .att_syntax prefix
+        .popsection
+)");
+
+extern "C" {
+[[gnu::visibility("hidden")]] extern const std::byte cpulevel_lookup_begin[];
+[[gnu::visibility("hidden")]] extern const std::byte cpulevel_lookup_displacement[];
+[[gnu::visibility("hidden")]] extern const std::byte cpulevel_lookup_end[];
+}
+
+LookupRoutine lookup_routine() {
+    return {.code = {cpulevel_lookup_begin, cpulevel_lookup_end},
+            .table_displacement = static_cast<std::size_t>(cpulevel_lookup_displacement - cpulevel_lookup_begin)};
+}
+
+#else
+
+LookupRoutine lookup_routine() { return {}; }
+
+#endif
+
+}  // namespace cpulevel::cpuid
