@@ -37,4 +37,20 @@ struct SitePatch {
     std::array<std::byte, kMostLength> original{};  // the `length` bytes as the file has them
 };
 
+// Why a site has no patch.
+enum class PatchRefusal : std::uint8_t {
+    prefixes,        // not the two bytes 0F A2 alone
+    undecoded,       // a function around it has no believed decode (range_analysis.h), or is too much to examine
+    immovable,       // an instruction that would have to move is not one that may (movable.h), or the function ends
+    branch_target,   // a branch, perhaps, or the address of a label leads to what would move
+    anchor,          // so does a function's start, a symbol, a pointer in the file, or a relocation
+    indirect_jump,   // the function jumps through a register, perhaps to what would move
+};
+
+struct Unpatched {
+    std::uint64_t file_offset = 0;  // of the CPUID's 0F byte
+    PatchRefusal reason = PatchRefusal::undecoded;
+    friend bool operator==(const Unpatched&, const Unpatched&) = default;
+};
+
 }  // namespace cpulevel::cpuid

@@ -50,6 +50,7 @@ class Analysis {
         std::sort(mapping_calls_.begin(), mapping_calls_.end());
         mapping_calls_.erase(std::unique(mapping_calls_.begin(), mapping_calls_.end()), mapping_calls_.end());
         result.mapping_calls = std::move(mapping_calls_);
+        result.believed = std::move(believed_);
         return result;
     }
 
@@ -137,6 +138,7 @@ class Analysis {
             if ((marks_[at] & kFlowStart) != 0 && !stands(at - begin)) return;
         }
         for (const Decoded& decoded : interesting) testify(decoded);
+        believed_.push_back(range);
         mapping_calls_.insert(mapping_calls_.end(), calls.begin(), calls.end());
     }
 
@@ -184,6 +186,7 @@ class Analysis {
     bool exhausted_ = false;
     std::vector<std::uint8_t> marks_;  // one per byte of the stretch
     std::vector<std::uint64_t> mapping_calls_;
+    std::vector<CodeRange> believed_;
 };
 
 }  // namespace

@@ -38,6 +38,7 @@ struct Stretch {
 struct StretchResult {
     std::vector<Verdict> verdicts;              // one per candidate
     std::vector<std::uint64_t> mapping_calls;   // addresses of system calls that are certainly mmap or mprotect
+    std::vector<CodeRange> believed;            // of `ranges`, those whose linear decode is believed, sorted
 };
 
 // `budget` is counted down by one per instruction decoded; at zero whatever is not proven yet stays undecided, so that

@@ -7,6 +7,7 @@
 #include "cpuid/code_range.h"
 #include "cpuid/decoder.h"
 #include "cpuid/elf_image.h"
+#include "cpuid/patch_finder.h"
 #include "cpuid/range_analysis.h"
 
 namespace cpulevel::cpuid {
@@ -55,7 +56,8 @@ bool is_data_by_section(const ElfImage& image, std::uint64_t address) {
 
 class Scan {
    public:
-    Scan(const ElfImage& image, Decoder decoder) : image_(image), decoder_(std::move(decoder)), ranges_(code_ranges(image)) {}
+    Scan(const ElfImage& image, std::uint64_t file_size, Decoder decoder)
+        : image_(image), file_size_(file_size), decoder_(std::move(decoder)), ranges_(code_ranges(image)) {}
 
     SiteScan run() {
         result_.build_id = image_.build_id();
@@ -65,6 +67,15 @@ class Scan {
             scan_segment(segment);
         }
         for (const std::uint64_t call : mapping_calls_) result_.mmap_calls.push_back(place(call));
+        PatchAnswer answer = find_patches(decoder_,
+                                          {.image = image_,
+                                           .file_size = file_size_,
+                                           .sites = result_.sites,
+                                           .ranges = ranges_,
+                                           .believed = believed_},
+                                          budget_);
+        result_.patches = std::move(answer.patches);
+        result_.unpatched = std::move(answer.unpatched);
         return std::move(result_);
     }
 
@@ -111,6 +122,7 @@ class Scan {
             if (found.verdicts[index] == Verdict::undecided) result_.undecided.push_back(place(address));
         }
         mapping_calls_.insert(found.mapping_calls.begin(), found.mapping_calls.end());
+        believed_.insert(believed_.end(), found.believed.begin(), found.believed.end());
     }
 
     void note_unanchored(std::uint64_t address) {
@@ -123,8 +135,10 @@ class Scan {
     }
 
     const ElfImage& image_;
+    std::uint64_t file_size_;
     Decoder decoder_;
     std::vector<CodeRange> ranges_;
+    std::vector<CodeRange> believed_;  // of those that were examined
     std::uint64_t budget_ = 0;
     std::set<std::uint64_t> mapping_calls_;  // a helper's system call is found once per caller
     SiteScan result_;
@@ -137,7 +151,7 @@ Result<SiteScan> find_sites(std::span<const std::byte> elf) {
     if (!image) return std::unexpected(image.error());
     auto decoder = Decoder::open(image->mode());
     if (!decoder) return std::unexpected(decoder.error());
-    return Scan(*image, std::move(*decoder)).run();
+    return Scan(*image, elf.size(), std::move(*decoder)).run();
 }
 
 }  // namespace cpulevel::cpuid

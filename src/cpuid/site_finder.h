@@ -31,6 +31,7 @@ struct SiteScan {
     std::vector<Site> mmap_calls;       // certain SYSCALL (0F 05) / INT 0x80 instructions reached with EAX loaded as mmap
                                         // (9; i386: 192) or mprotect (10; 125), in a dynamic loader: how libraries are mapped
     std::vector<SitePatch> patches;     // of those sites that can become jumps (64-bit code only), by file offset
+    std::vector<Unpatched> unpatched;   // and why the others cannot, by file offset (64-bit code only)
     std::string build_id;               // hex, empty if the file has none
 };
 

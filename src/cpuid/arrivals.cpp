@@ -1,0 +1,91 @@
+#include "cpuid/arrivals.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace cpulevel::cpuid {
+namespace {
+
+template <class T>
+T load(const std::byte* at) {
+    T value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+
+// What a 32-bit displacement belongs to, by the bytes before it (Intel SDM volume 2, appendix A).
+bool leads_somewhere(unsigned before, unsigned before_that) {
+    if (before == 0xE8 || before == 0xE9) return true;                            // CALL, JMP
+    if (before_that == 0x0F && (before & 0xF0U) == 0x80) return true;             // Jcc
+    if (before_that == 0xC7 && before == 0xF8) return true;                       // XBEGIN
+    return before_that == 0x8D && (before & 0xC7U) == 0x05;                       // LEA of a RIP-relative address
+}
+
+bool is_short_branch(unsigned opcode) {
+    return opcode == 0xEB || (opcode & 0xF0U) == 0x70 || (opcode >= 0xE0 && opcode <= 0xE3);
+}
+
+}  // namespace
+
+Intervals::Intervals(std::vector<Interval> intervals) : intervals_(std::move(intervals)) {}
+
+std::optional<std::size_t> Intervals::find(std::uint64_t address) const {
+    const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), address,
+                                        [](std::uint64_t value, const Interval& each) { return value < each.begin; });
+    if (after == intervals_.begin() || address >= std::prev(after)->end) return std::nullopt;
+    return static_cast<std::size_t>(std::prev(after) - intervals_.begin());
+}
+
+void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
+                        const OnArrival& arrival) {
+    if (intervals.empty() || code.size() < 5) return;
+    const std::uint64_t low = intervals.low();
+    const std::uint64_t span = intervals.span();
+    for (std::size_t at = 1; at + 4 <= code.size(); ++at) {
+        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(code.data() + at)});
+        const std::uint64_t target = address + at + 4 + displacement;
+        if (target - low >= span) continue;
+        const unsigned before_that = at >= 2 ? std::to_integer<unsigned>(code[at - 2]) : 0;
+        if (!leads_somewhere(std::to_integer<unsigned>(code[at - 1]), before_that)) continue;
+        if (const auto index = intervals.find(target)) arrival(*index);
+    }
+}
+
+bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address, Intervals::Interval interval,
+                       std::uint64_t known_begin, std::uint64_t known_end) {
+    // The opcode is two bytes before the place that the displacement (-128 to 127) counts from.
+    const std::uint64_t first = interval.begin - std::min<std::uint64_t>(interval.begin - address, 127 + 2);
+    const std::uint64_t last = std::min(interval.end + 128, address + code.size());
+    for (std::uint64_t opcode = first; opcode + 2 <= last; ++opcode) {
+        if (opcode >= known_begin && opcode < known_end) continue;
+        const std::size_t at = opcode - address;
+        if (!is_short_branch(std::to_integer<unsigned>(code[at]))) continue;
+        const std::uint64_t target = opcode + 2 + static_cast<std::uint64_t>(std::int64_t{load<std::int8_t>(&code[at + 1])});
+        if (target >= interval.begin && target < interval.end) return true;
+    }
+    return false;
+}
+
+void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
+    if (intervals.empty()) return;
+    const std::uint64_t low = intervals.low();
+    const std::uint64_t span = intervals.span();
+    for (std::size_t at = 0; at + 8 <= bytes.size(); at += 4) {
+        const auto value = load<std::uint64_t>(bytes.data() + at);
+        if (value - low >= span) continue;
+        if (const auto index = intervals.find(value)) arrival(*index);
+    }
+}
+
+void find_immediates(std::span<const std::byte> code, const Intervals& intervals, const OnArrival& arrival) {
+    if (intervals.empty()) return;
+    const std::uint64_t low = intervals.low();
+    const std::uint64_t span = intervals.span();
+    for (std::size_t at = 0; at + 4 <= code.size(); ++at) {
+        const std::uint64_t value = load<std::uint32_t>(code.data() + at);
+        if (value - low >= span) continue;
+        if (const auto index = intervals.find(value)) arrival(*index);
+    }
+}
+
+}  // namespace cpulevel::cpuid

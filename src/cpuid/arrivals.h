@@ -1,0 +1,52 @@
+// A superset of what can lead to chosen bytes of a program, from the raw bytes of its file: no decode, so nothing is
+// missed because it was not decoded. patch_finder.h says why. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace cpulevel::cpuid {
+
+// Disjoint address intervals, each with its index in the list that they were made from.
+class Intervals {
+   public:
+    struct Interval {
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;  // exclusive
+    };
+    // Sorted by begin and disjoint; empty ones are not allowed.
+    explicit Intervals(std::vector<Interval> intervals);
+
+    [[nodiscard]] bool empty() const { return intervals_.empty(); }
+    [[nodiscard]] std::uint64_t low() const { return intervals_.front().begin; }
+    [[nodiscard]] std::uint64_t span() const { return intervals_.back().end - low(); }
+    [[nodiscard]] std::optional<std::size_t> find(std::uint64_t address) const;
+    [[nodiscard]] const std::vector<Interval>& all() const { return intervals_; }
+
+   private:
+    std::vector<Interval> intervals_;
+};
+
+// Called with the index of an interval that is led to; maybe more than once.
+using OnArrival = std::function<void(std::size_t index)>;
+
+// Near branches with 32-bit displacements, calls, XBEGIN, and LEA of a label, at any byte of the code.
+void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
+                        const OnArrival& arrival);
+
+// Short branches (8-bit displacements) at any byte of code, except where the opcode stands in [known_begin, known_end):
+// there the caller knows better. Of one interval.
+[[nodiscard]] bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address,
+                                     Intervals::Interval interval, std::uint64_t known_begin, std::uint64_t known_end);
+
+// Absolute 64-bit addresses at multiples of four from the start of `bytes`.
+void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival);
+
+// Absolute 32-bit addresses at any byte: immediates of code that is not position-independent.
+void find_immediates(std::span<const std::byte> code, const Intervals& intervals, const OnArrival& arrival);
+
+}  // namespace cpulevel::cpuid

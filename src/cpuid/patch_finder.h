@@ -1,0 +1,50 @@
+// Which certain CPUID instructions can become jumps: the proof behind SiteScan::patches (patch.h says what must be
+// proved). Pure.
+//
+// The danger is that something arrives at a byte that moved: in [site + 1, site + length), the interior. Who can?
+//
+//   direct branches    of the function itself: its decode shows them. Of other functions (gcc splits cold parts off a
+//                      function, which jump back into it): decoding a whole file takes too long (node: 99 MB of text), so
+//                      instead every byte of executable segments is taken for the start of a branch's displacement, or of
+//                      the displacement of a LEA that takes a label's address. That finds every branch there is, and some that are none, which
+//                      costs a patch at worst.
+//   pointers           Label addresses in tables (non-PIC switches, computed goto), symbols, relocations that write or point
+//                      into the interior: each is an absolute address somewhere in the loaded file or its symbol
+//                      tables, four bytes aligned. Any such value refuses.
+//   relative tables    PIC switches: entries relative to the table. Such a switch ends in a jump through a register, so
+//                      a function that has one has no patch, nor has one that jumps into a part that has one. (A jump through
+//                      memory reads a pointer, see above.)
+//   landing pads       of exceptions: entered by the unwinder only. Compilers make each its own block that no
+//                      instruction falls into (LLVM's verifier demands it; gcc's exception edges lead to blocks of their own), and
+//                      what moves is what the CPUID falls through to. So no pad is there, whatever .gcc_except_table says.
+//   returns            lead behind calls, and no call moves.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cpuid/code_range.h"
+#include "cpuid/decoder.h"
+#include "cpuid/elf_image.h"
+#include "cpuid/site_finder.h"
+
+namespace cpulevel::cpuid {
+
+struct PatchQuestion {
+    const ElfImage& image;
+    std::uint64_t file_size = 0;           // bytes
+    std::span<const Site> sites;           // by address
+    std::span<const CodeRange> ranges;     // code_ranges(image)
+    std::span<const CodeRange> believed;   // of those, what was found consistent; sorted
+};
+
+struct PatchAnswer {
+    std::vector<SitePatch> patches;        // by file offset
+    std::vector<Unpatched> unpatched;      // by file offset
+};
+
+// `budget` as in range_analysis.h. Of an x32 or 32-bit file there are no patches.
+[[nodiscard]] PatchAnswer find_patches(Decoder& decoder, const PatchQuestion& question, std::uint64_t& budget);
+
+}  // namespace cpulevel::cpuid
