@@ -10,35 +10,25 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstring>
-#include <limits>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "cpuid/flat_table.h"
-#include "example_cpus.h"
-#include "level/expression.h"
 #include "stub_machine.h"
+#include "stub_pieces.h"
 
 namespace cpulevel::cpuid {
 namespace {
 
 using arch::CpuidRegisters;
-using Bytes = std::vector<std::byte>;
 using Random = std::mt19937_64;
-
-constexpr std::size_t kPage = 4096;
-constexpr std::uint64_t kGiB = std::uint64_t{1} << 30U;
-
-Bytes bytes(std::initializer_list<int> values) {
-    Bytes result;
-    for (const int value : values) result.push_back(static_cast<std::byte>(value));
-    return result;
-}
 
 CpuidRegisters real_cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
     CpuidRegisters result;
@@ -76,30 +66,6 @@ const std::vector<Movable>& movables() {
     return all;
 }
 
-// A piece of code around a CPUID, independent of where it lies until it is placed.
-struct Piece {
-    struct Operand {
-        std::uint8_t displacement, instruction_end;
-        std::uint32_t data_offset;
-    };
-    Bytes code = bytes({0x0f, 0xa2});
-    std::vector<Operand> operands;
-
-    [[nodiscard]] SitePatch placed(std::uint64_t site, std::uint64_t data) const {
-        SitePatch patch;
-        patch.length = static_cast<std::uint8_t>(code.size());
-        patch.operand_count = static_cast<std::uint8_t>(operands.size());
-        std::ranges::copy(code, patch.original.begin());
-        for (std::size_t i = 0; i < operands.size(); ++i) {
-            const auto [displacement, end, offset] = operands[i];
-            patch.operands[i] = {.displacement = displacement, .instruction_end = end};
-            const auto value = static_cast<std::int32_t>(data + offset - (site + end));
-            std::memcpy(&patch.original[displacement], &value, sizeof value);
-        }
-        return patch;
-    }
-};
-
 Piece random_piece(Random& random) {
     Piece piece;
     const std::size_t least = SitePatch::kJumpLength + random() % 8;
@@ -117,22 +83,13 @@ Piece random_piece(Random& random) {
     return piece;
 }
 
-// jmp [rip + 0] and where to.
-Bytes leave() {
-    Bytes code = bytes({0xff, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+// Ends code that starts at a multiple of 8: jmp [rip + d], and the target, aligned.
+void append_leave(Bytes& code) {
+    const std::size_t end = code.size() + 6, at = (end + 7) / 8 * 8;
+    code.insert(code.end(), {std::byte{0xff}, std::byte{0x25}, static_cast<std::byte>(at - end)});
+    code.resize(at + 8);
     const std::uint64_t target = leave_target();
-    std::memcpy(&code[6], &target, sizeof target);
-    return code;
-}
-
-struct NamedTable {
-    std::string name;
-    Bytes bytes;
-};
-
-NamedTable table_of(std::string name, const arch::CpuidDump& host, std::string_view level) {
-    auto built = level.empty() ? level_of_node(host) : *level::parse_level(level, arch::Architecture::x86_64);
-    return {std::move(name), flatten(VirtualCpuid::build(built, host))};
+    std::memcpy(&code[at], &target, sizeof target);
 }
 
 Bytes bytes_of(FlatHeader header, std::span<const FlatEntry> entries) {
@@ -233,14 +190,14 @@ class StubArea : public testing::Test {
     void install(std::span<const std::byte> table, const Piece& piece) const {
         const SitePatch patch = piece.placed(code_, data_);
         Bytes code(patch.original.begin(), patch.original.begin() + patch.length);
-        std::ranges::copy(leave(), std::back_inserter(code));
+        append_leave(code);
         Arena::write(code_, code);
 
         const SitePatch twin = piece.placed(twin_, data_);
         code.assign(twin.original.begin(), twin.original.begin() + twin.length);
         code[0] = std::byte{0x66};  // nop of two bytes
         code[1] = std::byte{0x90};
-        std::ranges::copy(leave(), std::back_inserter(code));
+        append_leave(code);
         Arena::write(twin_, code);
 
         const PlacedPatch site{.patch = &patch, .address = code_};
@@ -321,6 +278,109 @@ TEST_F(StubArea, AnswersFromATableWithoutEntries) {
     check({"zeros", bytes_of(header, {})}, 5, 50);
     header.above_maximum = FlatHeader::kRepeatHighest;
     check({"repeats", bytes_of(header, {})}, 5, 50);
+}
+
+TEST_F(StubArea, WorksWithAlignmentChecksOn) {
+    const NamedTable table = table_of("intel", intel_host(), "");
+    const auto view = FlatTable::view(table.bytes);
+    Random random(3);
+    const Piece piece{.code = bytes({0x0f, 0xa2, 0x49, 0x89, 0xca})};
+    ASSERT_NO_FATAL_FAILURE(install(table.bytes, piece));
+    for (int i = 0; i < 500; ++i) {
+        ASSERT_NO_FATAL_FAILURE(compare(*view, random_question(*view, random), random, kArithmetic | kAlignmentCheck));
+    }
+}
+
+// Places where displacements need nearly all of their 32 bits.
+class FarAbove : public StubArea {
+   protected:
+    FarAbove() : StubArea(2 * kGiB - 16 * kPage, true) {}
+};
+class FarBelow : public StubArea {
+   protected:
+    FarBelow() : StubArea(2 * kGiB - 16 * kPage, false) {}
+};
+TEST_F(FarAbove, Answers) { check(table_of("intel", intel_host(), ""), 20, 20); }
+TEST_F(FarBelow, Answers) { check(table_of("amd", amd_host(), ""), 20, 20); }
+
+// Many sites in one area: each goes to its own stub and comes back to its own code.
+TEST_F(StubArea, ServesManySites) {
+    constexpr std::size_t kSites = 100, kStride = 40;
+    const NamedTable table = table_of("amd", amd_host(), "");
+    const auto view = FlatTable::view(table.bytes);
+    std::vector<SitePatch> patches;
+    for (std::size_t i = 0; i < kSites; ++i) {
+        Piece piece{.code = bytes({0x0f, 0xa2, 0x41, 0xb8, static_cast<int>(i), 0, 0, 0})};  // mov r8d, i
+        patches.push_back(piece.placed(code_ + i * kStride, data_));
+    }
+    std::vector<PlacedPatch> sites;
+    for (std::size_t i = 0; i < kSites; ++i) {
+        sites.push_back({&patches[i], code_ + i * kStride});
+        Bytes code(patches[i].original.begin(), patches[i].original.begin() + patches[i].length);
+        append_leave(code);
+        Arena::write(sites[i].address, code);
+    }
+    const StubPlan plan = plan_stub_area(table.bytes, area_, sites);
+    ASSERT_EQ(plan.jumps.size(), kSites);
+    ASSERT_LE(plan.area.size(), stub_area_size(table.bytes, kSites));
+    ASSERT_EQ(stub_area_size(table.bytes, kSites) % kPage, 0U);
+    Arena::write(area_, plan.area);
+    for (const TextWrite& jump : plan.jumps) Arena::write(jump.address, jump.bytes);
+    Random random(5);
+    for (std::size_t i = 0; i < kSites; ++i) {
+        MachineState state = random_state(random, kArithmetic);
+        state.registers[MachineState::rax] = 0x80000002;
+        const MachineState after = run_code(code_ + i * kStride, state);
+        EXPECT_EQ(after.registers[MachineState::r8], i);
+        EXPECT_EQ(after.registers[MachineState::rbx], view->lookup(0x80000002, 0, real_cpuid).ebx);
+    }
+}
+
+// Signals on the same stack, at every instruction of the stub sooner or later: the handler counts where it came.
+volatile std::sig_atomic_t signals_in_area = 0;
+std::uint64_t storm_area = 0, storm_end = 0;
+
+void scribble(int, siginfo_t*, void* context) {
+    volatile std::uint64_t stack[64];
+    for (volatile std::uint64_t& word : stack) word = 0xdeadbeefdeadbeef;
+    const auto ip = static_cast<std::uint64_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+    if (ip >= storm_area && ip < storm_end) signals_in_area = signals_in_area + 1;
+}
+
+TEST_F(StubArea, StandsAStormOfSignals) {
+    const NamedTable table = table_of("intel", intel_host(), "");
+    const auto view = FlatTable::view(table.bytes);
+    Random random(11);
+    // Keeps to the red zone, as a leaf function does.
+    const Piece piece{.code = bytes({0x0f, 0xa2, 0x48, 0x8b, 0x6c, 0x24, 0xb8, 0x48, 0x89, 0x44, 0x24, 0xf8})};
+    ASSERT_NO_FATAL_FAILURE(install(table.bytes, piece));
+    storm_area = area_;
+    storm_end = area_ + 8 * kPage;
+    signals_in_area = 0;
+
+    struct sigaction action{}, before{};
+    action.sa_sigaction = scribble;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    ASSERT_EQ(sigaction(SIGALRM, &action, &before), 0);
+    const itimerval often{{0, 100}, {0, 100}}, never{};
+    ASSERT_EQ(setitimer(ITIMER_REAL, &often, nullptr), 0);
+    constexpr int kWanted = 300;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    int different = 0;
+    while (signals_in_area < kWanted && different == 0 && std::chrono::steady_clock::now() < deadline) {
+        // No LIVE field: else nearly all signals would come behind a slow real CPUID.
+        MachineState before_cpuid = random_state(random, kArithmetic);
+        before_cpuid.registers[MachineState::rax] = 0x80000002 + random() % 3;
+        const MachineState expected = run_code(code_, before_cpuid);
+        EXPECT_EQ(
+            expected.registers[MachineState::rbx],
+            view->lookup(static_cast<std::uint32_t>(before_cpuid.registers[MachineState::rax]), 0, real_cpuid).ebx);
+        for (int i = 0; i < 1000; ++i) different += run_code(code_, before_cpuid) == expected ? 0 : 1;
+    }
+    setitimer(ITIMER_REAL, &never, nullptr);
+    sigaction(SIGALRM, &before, nullptr);
+    EXPECT_GE(signals_in_area, kWanted)
+        << "too few signals arrived inside of the area for this to have tested anything";
 }
 
 }  // namespace
