@@ -1,13 +1,24 @@
-// The library's own cost, without processes: what `baseline` does for a fleet, and what the supervisor does for a CPUID.
+// The library's own cost, without processes: what `baseline` does for a fleet, and what the supervisor does for a
+// CPUID.
 #include <benchmark/benchmark.h>
 
+#if defined(__x86_64__)
+#include <sys/mman.h>
+#endif
+
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "arch/feature.h"
+#include "cpuid/flat_table.h"
+#include "cpuid/stub_area.h"
 #include "cpuid/virtual_cpuid.h"
 #include "level/expression.h"
 #include "level/meet.h"
@@ -75,6 +86,68 @@ void virtual_cpuid_answer(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(table.answer(leaf, 0, real));
 }
 BENCHMARK(virtual_cpuid_answer)->Arg(0)->Arg(1)->Arg(7)->Arg(0x40000000)->Arg(0x80000001);
+
+// A function of one CPUID, as it is and patched: what the instruction costs a program, without and with an area. The
+// table has no LIVE fields, which would be the real CPUID once more.
+using CpuidFunction = std::uint32_t (*)(std::uint32_t leaf, std::uint32_t subleaf);
+
+CpuidFunction cpuid_function(std::span<const std::byte> table, bool patched) {
+    constexpr std::size_t kPage = 4096, kSite = 5;
+    constexpr std::array<std::uint8_t, 11> kCode{0x53,        // push rbx
+                                                 0x89, 0xf8,  // mov eax, edi
+                                                 0x89, 0xf1,  // mov ecx, esi
+                                                 0x0f, 0xa2,  // cpuid
+                                                 0x89, 0xd0,  // mov eax, edx
+                                                 0x5b,        // pop rbx
+                                                 0xc3};       // ret
+    const std::size_t area_size = cpuid::stub_area_size(table, 1);
+    void* memory =
+        ::mmap(nullptr, kPage + area_size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) std::exit(3);
+    auto* code = static_cast<std::byte*>(memory);
+    std::memcpy(code, kCode.data(), kCode.size());
+    if (patched) {
+        cpuid::SitePatch patch;
+        patch.length = cpuid::SitePatch::kJumpLength;
+        std::memcpy(patch.original.data(), kCode.data() + kSite, patch.length);
+        const auto address = reinterpret_cast<std::uint64_t>(code);
+        const cpuid::PlacedPatch site{.patch = &patch, .address = address + kSite};
+        const cpuid::StubPlan plan = cpuid::plan_stub_area(table, address + kPage, std::span(&site, 1));
+        std::memcpy(code + kPage, plan.area.data(), plan.area.size());
+        std::memcpy(code + kSite, plan.jumps.at(0).bytes.data(), cpuid::SitePatch::kJumpLength);
+    }
+    return reinterpret_cast<CpuidFunction>(memory);
+}
+
+std::vector<std::byte> table_without_live() {
+    const auto host = value_or_die(profile::dump_cpuid_here());
+    const auto level = value_or_die(level::parse_level("x86-64-v2", arch::Architecture::x86_64));
+    auto bytes = cpuid::flatten(cpuid::VirtualCpuid::build(level, host));
+    const auto table = cpuid::FlatTable::view(bytes).value();
+    for (std::size_t i = 0; i < table.header().entry_count; ++i) {
+        const std::size_t live =
+            sizeof(cpuid::FlatHeader) + i * sizeof(cpuid::FlatEntry) + offsetof(cpuid::FlatEntry, live);
+        std::memset(&bytes[live], 0, sizeof(arch::CpuidRegisters));
+    }
+    return bytes;
+}
+
+void cpuid_instruction(benchmark::State& state, bool patched) {
+    const CpuidFunction function = cpuid_function(table_without_live(), patched);
+    const auto leaf = static_cast<std::uint32_t>(state.range(0));
+    for (auto _ : state) benchmark::DoNotOptimize(function(leaf, 0));
+}
+BENCHMARK_CAPTURE(cpuid_instruction, bare, false)->Arg(0)->Arg(7);
+BENCHMARK_CAPTURE(cpuid_instruction, patched, true)
+    ->Arg(0)
+    ->Arg(1)
+    ->Arg(4)
+    ->Arg(7)
+    ->Arg(0xd)
+    ->Arg(0x40000000)
+    ->Arg(0x80000001)
+    ->Arg(0x80000008)
+    ->Arg(0x7fffffff);
 #endif
 
 }  // namespace
