@@ -1,6 +1,5 @@
 #include "engine/ptrace/call_filter.h"
 
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -12,20 +11,17 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "engine/ptrace/registers.h"
+
 namespace cpulevel::engine::ptrace {
 
 namespace {
 
-struct CallNumbers {
-    std::uint32_t audit_arch, prctl, arch_prctl;
-};
-constexpr CallNumbers k64{AUDIT_ARCH_X86_64, 157, 158};
-constexpr CallNumbers k32{AUDIT_ARCH_I386, 172, 384};
 constexpr std::uint32_t kArchGetCpuid = 0x1011, kArchSetCpuid = 0x1012;
 
 constexpr sock_filter statement(std::uint16_t code, std::uint32_t k) { return {code, 0, 0, k}; }
-constexpr sock_filter jump_equal(std::uint32_t k, std::uint8_t yes, std::uint8_t no) {
-    return {BPF_JMP | BPF_JEQ | BPF_K, yes, no, k};
+constexpr sock_filter jump_equal(std::uint64_t number, std::uint8_t yes, std::uint8_t no) {
+    return {BPF_JMP | BPF_JEQ | BPF_K, yes, no, static_cast<std::uint32_t>(number)};
 }
 constexpr sock_filter load(std::size_t offset) {
     return statement(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
@@ -51,16 +47,18 @@ bool call_filter_possible() {
 int install_call_filter(FilterCookie cookie) {
     constexpr auto trace = statement(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
     constexpr auto allow = statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const SyscallNumbers& wide = syscall_numbers(false);
+    const SyscallNumbers& narrow = syscall_numbers(true);
     std::array program{
         load(offsetof(seccomp_data, arch)),       //  0
-        jump_equal(k64.audit_arch, 0, 3),         //  1: else 5
+        jump_equal(wide.audit_arch, 0, 3),         //  1: else 5
         load(offsetof(seccomp_data, nr)),         //  2
-        jump_equal(k64.prctl, 5, 0),              //  3: 9
-        jump_equal(k64.arch_prctl, 9, 14),        //  4: 14, else allow
-        jump_equal(k32.audit_arch, 0, 13),        //  5: else allow
+        jump_equal(wide.prctl, 5, 0),              //  3: 9
+        jump_equal(wide.arch_prctl, 9, 14),        //  4: 14, else allow
+        jump_equal(narrow.audit_arch, 0, 13),        //  5: else allow
         load(offsetof(seccomp_data, nr)),         //  6
-        jump_equal(k32.prctl, 1, 0),              //  7: 9
-        jump_equal(k32.arch_prctl, 5, 10),        //  8: 14, else allow
+        jump_equal(narrow.prctl, 1, 0),              //  7: 9
+        jump_equal(narrow.arch_prctl, 5, 10),        //  8: 14, else allow
         load(argument(0)),                        //  9: prctl
         jump_equal(PR_SET_MM, 0, 8),              // 10: else allow
         load(argument(1)),                        // 11

@@ -79,8 +79,12 @@ void Supervisor::level_program(Thread& thread) {
     record.secure = stack->vector.find(inherit::kAtSecure).value_or(0) != 0;
     const auto vdso = stack->vector.find(kAtVdso).value_or(0);
     const auto interpreter = stack->vector.find(kAtBase).value_or(0);
+    const auto security = policy_.security_bits.find(registers->abi());
     inherit::ExecOutcome outcome = inherit::after_exec(
-        marks, {registers->abi(), std::move(stack->vector), record.secure, policy_.security_bits}, policy_.imposed);
+        marks,
+        {registers->abi(), std::move(stack->vector), record.secure,
+         security == policy_.security_bits.end() ? inherit::HwcapWords{} : security->second},
+        policy_.imposed);
     space.marks = std::move(outcome.marks);
     space.levelled = true;
     for (const inherit::AuxEdit& edit : outcome.edits) set_entry(stack->bytes, size, edit.type, edit.value);
@@ -89,33 +93,59 @@ void Supervisor::level_program(Thread& thread) {
     }
     record.edits = std::move(outcome.edits);
 
-    if (policy_.method == CpuidMethod::planted) {
-        record.planting = planter_.plant_program(pid, space, interpreter);
-        space.syscall_gadget = find_gadget(pid, vdso, record.is_32bit);
-        if (record.planting.unreadable != 0) record.problem = "not all of its files can be examined for CPUID";
-    }
-
-    // A seccomp filter of the program's own may refuse our calls, or kill for them.
-    bool set_vector = policy_.set_saved_vector && !record.edits.empty();
-    thread.filters_suspended = set_vector && suspend_filters(pid);
-    if (set_vector && !thread.filters_suspended && count_filters(pid) > own_filters_) {
-        set_vector = false;
-        record.problem = "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
-    }
-    const ExecStub stub(record.is_32bit, set_vector, policy_.method == CpuidMethod::faulting, policy_.cookie);
-    if (policy_.method != CpuidMethod::none || !stub.empty()) {
-        const auto stat = read_proc_stat(pid);
-        const auto mask = signal_mask(pid);
-        if (!stat || !mask) return go_on_unlevelled("its signal state cannot be read");
-        thread.start_mask = *mask;
-        thread.start_ignored = stat->ignored;
-        if (!stub.empty() && !start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size())) {
-            return go_on_unlevelled("no code can be run in it");
+    space.syscall_gadget = find_gadget(pid, vdso, record.is_32bit);  // also to put signal states back
+    auto starting = std::make_unique<NewProgram>();
+    if (policy_.method == CpuidMethod::planted || !policy_.table.empty()) {
+        starting->modules = planter_.examine_program(pid, interpreter, record.is_32bit, record.planting);
+        if (record.planting.unreadable != 0 && policy_.method == CpuidMethod::planted) {
+            record.problem = "not all of its files can be examined for CPUID";
         }
     }
+    ExecStub::Tasks tasks{.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
+                          .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting};
+    for (std::size_t i = 0; i < std::min(tasks.areas.size(), starting->modules.size()); ++i) {
+        tasks.areas[i] = {starting->modules[i].below, starting->modules[i].area_size};
+    }
+    // A seccomp filter of the program's own may refuse our calls, or kill for them.
+    thread.filters_suspended = suspend_filters(pid);
+    if (!thread.filters_suspended && count_filters(pid) > own_filters_) {
+        if (tasks.set_aux_vector) {
+            record.problem = "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
+        }
+        tasks.set_aux_vector = false;
+        tasks.areas = {};
+    }
+    const ExecStub stub(record.is_32bit, tasks, policy_.cookie);
+    const auto stat = read_proc_stat(pid);
+    const auto mask = signal_mask(pid);
+    if (!stat || !mask) return go_on_unlevelled("its signal state cannot be read");
+    thread.start_mask = *mask;
+    thread.start_ignored = stat->ignored;
+    if (stub.empty()) {
+        finish_start(thread, std::move(record), starting->modules, false);
+        return;
+    }
+    if (!start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size())) {
+        return go_on_unlevelled("no code can be run in it");
+    }
+    starting->record = std::move(record);
+    thread.starting = std::move(starting);
+    resume(pid, Resume::run);
+}
+
+// The last step before the program's first instruction.
+void Supervisor::finish_start(Thread& thread, ExecRecord record, std::span<const CodeModule> modules, bool trapped) {
+    for (const CodeModule& module : modules) record.planting += planter_.install(thread.tid, *thread.space, module);
+    if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
+    thread.phase = Phase::running;
+    if (trapped) put_signal_state_back(thread, SIGTRAP);
     const bool uncovered = !record.problem.empty();
     log_.exec(std::move(record));
-    resume(pid, Resume::run, uncovered && options_.kill_uncovered ? SIGKILL : 0);
+    if (uncovered && options_.kill_uncovered) {
+        ::kill(thread.tid, SIGKILL);
+    } else if (thread.phase == Phase::running) {
+        resume(thread.tid, Resume::run);
+    }
 }
 
 // Root's tracer may switch the tracee's filters off for the few instructions of the stub (PTRACE_O_SUSPEND_SECCOMP,
@@ -137,9 +167,8 @@ bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub&
     const RemoteAddress entry = ExecStub::place(registers.instruction());
     thread.stub_at = entry;
     thread.stub_size = static_cast<std::uint8_t>(stub.code().size());
-    thread.stub_arms = policy_.method == CpuidMethod::faulting;
-    thread.stub_has_vector = stub.sets_aux_vector();
-        const auto original = std::span(thread.stub_original).first(thread.stub_size);
+    thread.stub_tasks = stub.tasks();
+    const auto original = std::span(thread.stub_original).first(thread.stub_size);
     if (read_memory(pid, entry, original) != original.size()) return false;
 
     const auto map = memory_borders(stat, value(vector_at), vector_size);
@@ -158,28 +187,28 @@ bool Supervisor::on_stub_end(Thread& thread) {
     const pid_t pid = thread.tid;
     const auto registers = Registers::get(pid);
     if (!registers) return resume(pid, Resume::run), true;  // killed; waitpid tells
-    const ExecStub stub(registers->is_32bit(), thread.stub_has_vector, thread.stub_arms);
+    const ExecStub stub(registers->is_32bit(), thread.stub_tasks, policy_.cookie);
     if (registers->instruction() != stub.trap(thread.stub_at)) return false;
 
+    const auto starting = std::move(thread.starting);
     const auto results = stub.results(*registers);
     write_text(pid, thread.stub_at, std::span(thread.stub_original).first(thread.stub_size));
     // The kernel set the result of execve after we saved the registers: it is 0, as are all others at a start.
     Registers start = thread.saved;
     start.prepare_syscall(0, {});
     start.set(pid);
-    thread.phase = Phase::running;
-    if (std::exchange(thread.filters_suspended, false)) resume_filters(pid);
-    if (results.set_aux_vector < 0) {
-        log_.problem(pid, fmt::format("{}: PR_SET_MM_MAP failed ({}): /proc/PID/auxv shows the machine's own vector",
-                                      program_path(pid), std::strerror(static_cast<int>(-results.set_aux_vector))));
+
+    auto fault = [&](std::int64_t result, std::string_view what) {
+        if (result < 0) {
+            starting->record.problem = fmt::format("{} ({})", what, std::strerror(static_cast<int>(-result)));
+        }
+    };
+    fault(results.set_aux_vector, "PR_SET_MM_MAP failed: /proc/PID/auxv shows the machine's own vector");
+    fault(results.arm_cpuid_faulting, "CPUID faulting could not be armed: it sees the real CPUID");
+    for (std::size_t i = 0; i < std::min(results.areas.size(), starting->modules.size()); ++i) {
+        starting->modules[i].area = results.areas[i];
     }
-    if (results.arm_cpuid_faulting < 0) {
-        log_.problem(pid, fmt::format("{}: CPUID faulting could not be armed ({}): it sees the real CPUID",
-                                      program_path(pid),
-                                      std::strerror(static_cast<int>(-results.arm_cpuid_faulting))));
-    }
-    put_signal_state_back(thread, SIGTRAP);
-    if (thread.phase == Phase::running) resume(pid, Resume::run);
+    finish_start(thread, std::move(starting->record), starting->modules, true);
     return true;
 }
 

@@ -6,7 +6,9 @@ namespace cpulevel::engine::ptrace {
 
 bool Supervisor::on_segmentation_fault(Thread&) { return false; }
 
-PlantingCounts Planter::plant_program(pid_t, AddressSpace&, std::uint64_t) { return {}; }
-PlantingCounts Planter::plant_mapping(pid_t, AddressSpace&, std::uint64_t, std::uint64_t, int, std::uint64_t) { return {}; }
+PlantingCounts& PlantingCounts::operator+=(const PlantingCounts&) { return *this; }
+std::vector<CodeModule> Planter::examine_program(pid_t, std::uint64_t, bool, PlantingCounts&) { return {}; }
+std::optional<CodeModule> Planter::examine_mapping(pid_t, std::uint64_t, std::uint64_t, int, std::uint64_t, bool) { return {}; }
+PlantingCounts Planter::install(pid_t, AddressSpace&, const CodeModule&) const { return {}; }
 
 }  // namespace cpulevel::engine::ptrace

@@ -5,19 +5,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <optional>
 
+#include "cpuid/stub_area.h"
 #include "engine/ptrace/memory_map.h"
-#include "util/fd.h"
 
 namespace cpulevel::engine::ptrace {
 
 namespace {
 
-constexpr std::byte kFirstByte{0x0f};       // of CPUID (0F A2) and SYSCALL (0F 05)
-constexpr std::byte kFirstByteInt80{0xcd};  // of INT 0x80 (CD 80)
-constexpr std::byte kHalt{0xf4};
-constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kMaximumFile = 1ULL << 30U;  // bytes; larger executables are left alone and counted
 constexpr std::size_t kMaximumScans = 4096;          // files remembered
 
@@ -38,29 +33,15 @@ bool is_loader(std::string_view path) {
     return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
 }
 
-// The traps of one page, written in one go. Sites whose bytes are not what they should be are left out.
-std::size_t plant_page(int memory, std::span<const PlantedTrap> traps, std::vector<PlantedTrap>& planted) {
-    const std::uint64_t first = traps.front().address;
-    const std::size_t size = traps.back().address - first + 1;
-    std::array<std::byte, kPage> bytes;
-    const std::span slice(bytes.data(), size);
-    if (::pread(memory, slice.data(), size, static_cast<off_t>(first)) != static_cast<ssize_t>(size)) return 0;
-    const std::size_t before = planted.size();
-    for (const PlantedTrap& trap : traps) {
-        std::byte& byte = slice[trap.address - first];
-        if (byte != kFirstByte && !(trap.kind == PlantedTrap::Kind::map_call && byte == kFirstByteInt80)) continue;
-        byte = kHalt;
-        planted.push_back(trap);
-    }
-    if (planted.size() == before) return 0;
-    if (::pwrite(memory, slice.data(), size, static_cast<off_t>(first)) != static_cast<ssize_t>(size)) {
-        planted.resize(before);
-        return 0;
-    }
-    return planted.size() - before;
-}
-
 }  // namespace
+
+PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
+    in_memory += other.in_memory;
+    planted += other.planted;
+    undecided += other.undecided;
+    unreadable += other.unreadable;
+    return *this;
+}
 
 std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd) {
     struct stat status {};
@@ -81,82 +62,51 @@ std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd) {
     return result;
 }
 
-PlantingCounts Planter::plant(pid_t pid, AddressSpace& space, const Mapping& mapping, const cpuid::SiteScan& scan) {
-    std::vector<PlantedTrap> wanted;
-    auto place = [&](const cpuid::Site& site) -> std::optional<std::uint64_t> {
-        if (site.file_offset < mapping.offset) return std::nullopt;
-        const std::uint64_t address = mapping.start + (site.file_offset - mapping.offset);
-        if (address + 1 >= mapping.end) return std::nullopt;
-        return address;
-    };
-    for (const cpuid::Site& site : scan.sites) {
-        if (const auto address = place(site)) wanted.push_back({*address, PlantedTrap::Kind::cpuid});
-    }
-    if (mapping.with_map_calls) {
-        for (const cpuid::Site& site : scan.mmap_calls) {
-            if (const auto address = place(site)) wanted.push_back({*address, PlantedTrap::Kind::map_call});
-        }
-    }
-    PlantingCounts counts;
-    counts.undecided = static_cast<std::size_t>(
-        std::ranges::count_if(scan.undecided, [&](const cpuid::Site& site) { return place(site).has_value(); }));
-    // What was mapped here before is gone, and its traps with it.
-    std::erase_if(space.traps, [&](const PlantedTrap& trap) {
-        return trap.address >= mapping.start && trap.address < mapping.end;
-    });
-    if (wanted.empty()) return counts;
-    std::ranges::sort(wanted);
-
-    const Fd memory(::open(fmt::format("/proc/{}/mem", pid).c_str(), O_RDWR | O_CLOEXEC));
-    if (!memory.valid()) {
-        ++counts.unreadable;
-        return counts;
-    }
-    for (std::size_t i = 0; i < wanted.size();) {
-        std::size_t end = i + 1;
-        while (end < wanted.size() && wanted[end].address / kPage == wanted[i].address / kPage) ++end;
-        const std::size_t before = space.traps.size();
-        plant_page(memory.get(), std::span(wanted).subspan(i, end - i), space.traps);
-        counts.planted += static_cast<std::size_t>(
-            std::count_if(space.traps.begin() + static_cast<std::ptrdiff_t>(before), space.traps.end(),
-                          [](const PlantedTrap& trap) { return trap.kind == PlantedTrap::Kind::cpuid; }));
-        i = end;
-    }
-    std::ranges::sort(space.traps);
-    return counts;
+void Planter::size_area(CodeModule& module, bool is_32bit) const {
+    if (is_32bit || table_.empty() || module.scan->patches.empty()) return;
+    module.area_size = cpuid::stub_area_size(table_, module.scan->patches.size());
 }
 
-PlantingCounts Planter::plant_program(pid_t pid, AddressSpace& space, std::uint64_t interpreter_base) {
-    PlantingCounts total;
+std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t interpreter_base, bool is_32bit,
+                                                 PlantingCounts& counts) {
     const auto mappings = read_memory_map(pid);
     std::uint64_t interpreter_inode = 0;
     for (const MemoryMapping& mapping : mappings) {
         if (interpreter_base != 0 && mapping.start == interpreter_base) interpreter_inode = mapping.inode;
     }
+    std::map<std::uint64_t, CodeModule> modules;  // by inode: a program has two files at most
     for (const MemoryMapping& mapping : mappings) {
-        if (!mapping.executable || mapping.inode == 0) continue;
-        const bool interpreter = interpreter_inode != 0 && mapping.inode == interpreter_inode;
-        const bool loads = interpreter || (interpreter_base == 0 && is_loader(mapping.path));
-        const Fd file = open_mapped_file(pid, mapping, !interpreter);
-        const auto found = file.valid() ? scan(file.get()) : nullptr;
-        if (!found) {
-            ++total.unreadable;
-            continue;
+        if (mapping.inode == 0) continue;
+        const auto [found, first] = modules.try_emplace(mapping.inode);
+        CodeModule& module = found->second;
+        if (first) {
+            const bool interpreter = mapping.inode == interpreter_inode;
+            module.below = mapping.start;
+            module.loads = interpreter || (interpreter_base == 0 && is_loader(mapping.path));
+            const Fd file = open_mapped_file(pid, mapping, !interpreter);
+            if (file.valid()) module.scan = scan(file.get());
+            if (!module.scan) ++counts.unreadable;
         }
-        const auto counts = plant(pid, space, {mapping.start, mapping.end, mapping.offset, loads}, *found);
-        total.planted += counts.planted;
-        total.undecided += counts.undecided;
-        total.unreadable += counts.unreadable;
+        if (mapping.executable) module.mappings.push_back({mapping.start, mapping.end, mapping.offset});
     }
-    return total;
+    std::vector<CodeModule> result;
+    for (auto& [inode, module] : modules) {
+        if (!module.scan || module.mappings.empty()) continue;
+        size_area(module, is_32bit);
+        result.push_back(std::move(module));
+    }
+    return result;
 }
 
-PlantingCounts Planter::plant_mapping(pid_t pid, AddressSpace& space, std::uint64_t start, std::uint64_t length,
-                                      int fd, std::uint64_t offset) {
-    const Fd file(::open(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    const auto found = file.valid() ? scan(file.get()) : nullptr;
-    if (!found) return {0, 0, 1};
-    return plant(pid, space, {start, start + length, offset, false}, *found);
+std::optional<CodeModule> Planter::examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
+                                                   std::uint64_t offset, bool is_32bit) {
+    const Fd file(::open(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    CodeModule module;
+    if (file.valid()) module.scan = scan(file.get());
+    if (!module.scan) return std::nullopt;
+    module.mappings.push_back({start, start + length, offset});
+    size_area(module, is_32bit);
+    return module;
 }
 
 }  // namespace cpulevel::engine::ptrace

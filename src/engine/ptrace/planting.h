@@ -1,18 +1,22 @@
-// Planted traps: how CPUID is caught where the CPU cannot make it fault.
+// How a program's CPUID instructions are changed: into jumps to stubs that answer from memory, or into planted traps.
 //
-// What the kernel does: with CPUID faulting, CPUID in user mode raises #GP, which arrives as SIGSEGV (SI_KERNEL,
-// address 0). HLT is privileged and does exactly the same on every x86 CPU. So the first byte of a CPUID
-// instruction, 0F, becomes F4 (HLT): the thread stops at the same place with the same signal, and one handler
-// serves both machines. One byte is written, so no thread ever sees half an instruction.
+// Jumps (cpuid/patch.h, cpuid/stub_area.h). A site that the decoder has proved movable becomes a jump into an area of ours
+// beside the module, and the level answers there in nanoseconds. No stop, no signal: nothing about the program's signal
+// handling can go wrong, and it goes on answering when nobody is attached.
+//
+// Traps, for the sites that cannot be moved, where the CPU cannot make CPUID fault. With CPUID faulting, CPUID in user
+// mode raises #GP, which arrives as SIGSEGV (SI_KERNEL, address 0). HLT is privileged and does exactly the same on every
+// x86 CPU. So the first byte of the instruction, 0F, becomes F4 (HLT): the thread stops at the same place with the same
+// signal, and one handler serves both machines.
 //
 // What goes wrong otherwise: the bytes 0F A2 also stand inside other instructions and in data. Only places that
-// find_sites() proved are changed, and only while memory holds 0F A2 there. CPUID in code that a program writes itself (a
-// JIT compiler's) is not in a file and is not caught: coverage says so.
+// find_sites() proved are changed, and only while memory holds there what the file holds. CPUID in code that a program
+// writes itself (a JIT compiler's) is not in a file and is not caught without CPUID faulting: coverage says so.
 //
 // Libraries: the dynamic loader maps them by mmap. Its own system call instruction for that (proved by find_sites
-// too) gets the same trap, `F4 05`; the supervisor has the call done at another system call instruction (in the
-// vdso), and plants the new mapping's sites before the loader goes on. No stop for any other mmap, and nothing
-// stays behind in the process but bytes that can be written back (a seccomp filter could not be taken away again).
+// too) gets a trap, `F4 05`; the supervisor has the call done at another system call instruction (in the vdso), and
+// changes the new mapping's sites before the loader goes on. No stop for any other mmap, and nothing stays
+// behind in the process but bytes that can be written back (a seccomp filter could not be taken away again).
 #pragma once
 
 #include <sys/types.h>
@@ -21,38 +25,60 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "cpuid/site_finder.h"
 #include "engine/ptrace/task.h"
+#include "util/fd.h"
 
 namespace cpulevel::engine::ptrace {
 
 struct PlantingCounts {
-    std::size_t planted = 0;    // traps over CPUID
-    std::size_t undecided = 0;  // places that could be CPUID and were left alone
-    std::size_t unreadable = 0; // mapped files that could not be examined
+    std::size_t in_memory = 0;   // CPUID instructions that answer from memory
+    std::size_t planted = 0;     // traps over CPUID
+    std::size_t undecided = 0;   // places that could be CPUID and were left alone
+    std::size_t unreadable = 0;  // mapped files that could not be examined
+    PlantingCounts& operator+=(const PlantingCounts& other);
+};
+
+// One file's executable mappings in a process, with what is known of the file.
+struct CodeModule {
+    struct Mapping {
+        std::uint64_t start = 0, end = 0, offset = 0;
+    };
+    std::shared_ptr<const cpuid::SiteScan> scan;
+    std::vector<Mapping> mappings;
+    bool loads = false;           // a dynamic loader: its mmap calls are watched
+    std::uint64_t below = 0;      // an address under which an area would lie near
+    std::size_t area_size = 0;    // bytes that its stubs need; 0: none
+    std::uint64_t area = 0;       // where they were mapped; 0: they were not
 };
 
 class Planter {
    public:
-    // Every executable file mapping of a program at PTRACE_EVENT_EXEC; `interpreter_base` is AT_BASE (0: none).
-    PlantingCounts plant_program(pid_t pid, AddressSpace& space, std::uint64_t interpreter_base);
+    // `table`: the level's (flat_table.h); empty: no stubs. `traps`: plant them for what stubs do not serve.
+    Planter(std::span<const std::byte> table, bool traps) : table_(table), traps_(traps) {}
+
+    // A program at PTRACE_EVENT_EXEC; `interpreter_base` is AT_BASE (0: none). Nothing is changed.
+    [[nodiscard]] std::vector<CodeModule> examine_program(pid_t pid, std::uint64_t interpreter_base, bool is_32bit,
+                                                          PlantingCounts& counts);
     // A mapping that mmap just made: [start, start + length) of descriptor `fd` of the tracee, from `offset`.
-    PlantingCounts plant_mapping(pid_t pid, AddressSpace& space, std::uint64_t start, std::uint64_t length, int fd,
-                                 std::uint64_t offset);
+    [[nodiscard]] std::optional<CodeModule> examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
+                                                            std::uint64_t offset, bool is_32bit);
+    // Changes the module's sites; where it has an area, writes that first.
+    PlantingCounts install(pid_t pid, AddressSpace& space, const CodeModule& module) const;
 
    private:
     using FileIdentity = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::int64_t, std::int64_t>;
-    struct Mapping {
-        std::uint64_t start = 0, end = 0, offset = 0;
-        bool with_map_calls = false;
-    };
     std::shared_ptr<const cpuid::SiteScan> scan(int fd);
-    PlantingCounts plant(pid_t pid, AddressSpace& space, const Mapping& mapping, const cpuid::SiteScan& scan);
+    void size_area(CodeModule& module, bool is_32bit) const;
 
+    std::span<const std::byte> table_;
+    bool traps_;
     std::map<FileIdentity, std::shared_ptr<const cpuid::SiteScan>> scans_;  // null: cannot be examined
 };
 

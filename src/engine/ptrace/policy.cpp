@@ -1,5 +1,7 @@
 #include "engine/ptrace/policy.h"
 
+#include "cpuid/flat_table.h"
+
 namespace cpulevel::engine::ptrace {
 
 std::string_view name(CpuidMethod method) {
@@ -11,7 +13,7 @@ std::string_view name(CpuidMethod method) {
     return "none";
 }
 
-inherit::HwcapWords security_bits(arch::Architecture architecture) {
+std::map<inherit::AbiFamily, inherit::HwcapWords> security_bits(arch::Architecture architecture) {
     const arch::FeatureTable& table = arch::table(architecture);
     arch::FeatureSet security;
     for (std::uint16_t i = 0; i < table.features().size(); ++i) {
@@ -19,17 +21,19 @@ inherit::HwcapWords security_bits(arch::Architecture architecture) {
     }
     inherit::HwcapWords bits;
     for (std::uint8_t word = 0; word < bits.size(); ++word) bits[word] = table.to_hwcap(security, word);
-    return bits;
+    return {{inherit::abi_family(architecture, inherit::WordSize::bits64), bits}};
 }
 
-void impose(Policy& policy, const level::Level& level, const arch::CpuidDump& host, CpuidMethod method) {
+void impose(Policy& policy, const level::Level& level, const arch::CpuidDump& host, CpuidMethod method,
+            bool may_patch) {
     policy.level_name = level.name;
-    policy.imposed.masks[inherit::AbiFamily::x86] = level.hwcap;
-    policy.imposed.minimum_signal_stack = level.minimum_signal_stack;
+    policy.imposed = inherit::imposed_by(level.architecture, level.hwcap, level.minimum_signal_stack);
     policy.security_bits = security_bits(level.architecture);
     policy.platform = level.platform;
-    policy.cpuid = cpuid::VirtualCpuid::build(level, host);
+    policy.vector_lengths = vector_lengths(level);
+    if (level.architecture == arch::Architecture::x86_64) policy.cpuid = cpuid::VirtualCpuid::build(level, host);
     policy.method = method;
+    if (may_patch && method != CpuidMethod::none) policy.table = cpuid::flatten(policy.cpuid);
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cpuid/virtual_cpuid.h"
 #include "engine/ptrace/call_filter.h"
+#include "engine/ptrace/vector_length.h"
 #include "inherit/marks.h"
 #include "level/level.h"
 
@@ -24,17 +27,19 @@ enum class CpuidMethod : std::uint8_t {
 struct Policy {
     std::string level_name;
     inherit::Imposed imposed;
-    inherit::HwcapWords security_bits;
+    std::map<inherit::AbiFamily, inherit::HwcapWords> security_bits;  // an ABI that is not there has none
     std::optional<std::string> platform;  // AT_PLATFORM to show
     cpuid::VirtualCpuid cpuid;
     CpuidMethod method = CpuidMethod::none;
+    std::vector<std::byte> table;  // the same for programs' own memory (cpuid/flat_table.h); empty: text is not changed
+    VectorLengths vector_lengths;
     bool set_saved_vector = false;  // PR_SET_MM_MAP works here
     bool watch_calls = false;       // the call filter is there: marks are seen, ARCH_SET_CPUID is virtual
     FilterCookie cookie = 0;
 };
 
 // The level's part of a policy.
-void impose(Policy& policy, const level::Level& level, const arch::CpuidDump& host, CpuidMethod method);
-[[nodiscard]] inherit::HwcapWords security_bits(arch::Architecture architecture);
+void impose(Policy& policy, const level::Level& level, const arch::CpuidDump& host, CpuidMethod method, bool may_patch);
+[[nodiscard]] std::map<inherit::AbiFamily, inherit::HwcapWords> security_bits(arch::Architecture architecture);
 
 }  // namespace cpulevel::engine::ptrace

@@ -1,8 +1,13 @@
 // Which channels this machine lets us cover, found out by doing, before any program starts.
+#include <fmt/format.h>
 #include <sys/random.h>
 
+#include <cerrno>
+
+#include "engine/probe/child.h"
 #include "engine/probe/probes.h"
 #include "engine/ptrace/run.h"
+#include "profile/native.h"
 #include "profile/probe.h"
 
 namespace cpulevel::engine::ptrace {
@@ -49,27 +54,51 @@ Preparation prepare_vectors() {
     return preparation;
 }
 
+// arm64: the ID registers (MRS, emulated by the kernel) and the length of vectors.
+void prepare_arm(const level::Level& level, Preparation& preparation) {
+    const auto cpuid = arch::table(level.architecture).find("cpuid");
+    const bool shown = cpuid && level.features.contains(*cpuid);
+    preparation.coverage.push_back(
+        {"ID registers", shown ? ChannelState::none : ChannelState::full,
+         shown ? "the level shows HWCAP_CPUID, so programs read the ID registers, and those are the machine's own" : ""});
+
+    const VectorLengths lengths = preparation.policy.vector_lengths;
+    if (!lengths.sve && !lengths.sme) return;
+    const auto tried = probe::ask_child<int>([&](int& error) { error = set_vector_lengths(lengths); });
+    const int error = tried.value.value_or(EAGAIN);
+    if (error != 0) preparation.policy.vector_lengths = {};
+    preparation.coverage.push_back(
+        {"length of vectors", error == 0 ? ChannelState::full : ChannelState::none,
+         error == 0 ? "" : "this machine cannot give programs the level's length: " + probe::errno_text(error)});
+}
+
 }  // namespace
 
 Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host, const RunOptions& options) {
-    if (level.architecture != arch::Architecture::x86_64) {
+    const auto here = profile::native::architecture();
+    if (level.architecture != here) {
         return usage_error("this level is for another architecture", std::string(arch::name(level.architecture)),
-                           "programs here are x86-64");
+                           fmt::format("programs here are {}", here ? arch::name(*here) : "unknown"));
     }
-    const bool faulting = profile::cpuid_faulting_works().value_or(false);
-    const CpuidMethod method = faulting              ? CpuidMethod::faulting
-                               : options.may_patch ? CpuidMethod::planted
-                                                   : CpuidMethod::none;
     Preparation preparation = prepare_vectors();
-    impose(preparation.policy, level, host, method);
-    preparation.coverage.push_back(cpuid_channel(method));
+    if (profile::native::has_cpuid()) {
+        const bool faulting = profile::cpuid_faulting_works().value_or(false);
+        const CpuidMethod method = faulting              ? CpuidMethod::faulting
+                                   : options.may_patch ? CpuidMethod::planted
+                                                       : CpuidMethod::none;
+        impose(preparation.policy, level, host, method, options.may_patch);
+        preparation.coverage.push_back(cpuid_channel(method));
+    } else {
+        impose(preparation.policy, level, host, CpuidMethod::none, false);
+        if (level.architecture == arch::Architecture::aarch64) prepare_arm(level, preparation);
+    }
     return preparation;
 }
 
 Preparation prepare_inheritance() {
     Preparation preparation = prepare_vectors();
     preparation.policy.level_name = "(inherited)";
-    preparation.policy.security_bits = security_bits(arch::Architecture::x86_64);
+    if (const auto here = profile::native::architecture()) preparation.policy.security_bits = security_bits(*here);
     return preparation;
 }
 

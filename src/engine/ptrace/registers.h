@@ -51,8 +51,10 @@ class Registers {
     RawRegisters raw_{};
 };
 
-// System call numbers of the thread's ABI that the engine looks at.
+// System call numbers of the thread's ABI that the engine looks at; kNoSyscall where it has no such call.
+inline constexpr std::uint64_t kNoSyscall = 0xfffffffeU;
 struct SyscallNumbers {
+    std::uint32_t audit_arch;  // AUDIT_ARCH_*, as a seccomp filter sees the ABI
     std::uint64_t fork, vfork, clone, clone3, mmap, mprotect, rt_sigaction, prctl, arch_prctl;
 };
 [[nodiscard]] const SyscallNumbers& syscall_numbers(bool is_32bit);
@@ -65,10 +67,23 @@ struct SyscallNumbers {
 // and one stop are all it costs.
 class ExecStub {
    public:
-    ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, FilterCookie cookie = 0);
+    // Memory for the stubs of a module, mapped by the program itself: near `below`, under it if that is free.
+    struct AreaRequest {
+        std::uint64_t below = 0;
+        std::size_t size = 0;  // 0: none wanted
+    };
+    static constexpr std::size_t kAreas = 2;  // the program and its interpreter
+    struct Tasks {
+        bool set_aux_vector = false;
+        bool arm_cpuid_faulting = false;
+        std::array<AreaRequest, kAreas> areas{};  // 64-bit x86 only
+    };
+    static constexpr std::size_t kMostCode = 192;  // bytes
+
+    ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie = 0);
     [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
-    [[nodiscard]] bool sets_aux_vector() const { return set_aux_vector_; }
+    [[nodiscard]] const Tasks& tasks() const { return tasks_; }
     // Where the stub goes in a program that starts at `entry`: there, or a little before it, for alignment.
     [[nodiscard]] static RemoteAddress place(RemoteAddress entry);
     // Where the program counter is when the trap has ended a stub at `at`.
@@ -80,17 +95,18 @@ class ExecStub {
     struct Results {
         std::int64_t set_aux_vector = 0;      // 0 or -errno
         std::int64_t arm_cpuid_faulting = 0;
+        std::array<std::uint64_t, kAreas> areas{};  // addresses; 0: none
     };
     [[nodiscard]] Results results(const Registers& registers) const;
 
    private:
     void append(std::initializer_list<unsigned> bytes);
-    std::array<std::byte, 64> code_{};
+    void append_number(std::uint64_t number, unsigned bytes);  // little endian
+    std::array<std::byte, kMostCode> code_{};
     std::size_t size_ = 0;
     FilterCookie cookie_;
     bool is_32bit_;
-    bool set_aux_vector_;
-    bool arm_;
+    Tasks tasks_;
 };
 
 // The signal mask bit of a signal, as PTRACE_GETSIGMASK and /proc/PID/stat count them.

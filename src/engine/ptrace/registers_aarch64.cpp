@@ -9,6 +9,7 @@
 //
 // Code that was written by PTRACE_POKETEXT can be executed at once: the kernel makes instruction and data caches agree
 // (flush_ptrace_access()).
+#include <linux/audit.h>
 #include <linux/elf.h>
 #include <linux/prctl.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@
 #include <sys/uio.h>
 
 #include <bit>
+#include <cstring>
 
 #include "engine/ptrace/registers.h"
 
@@ -23,9 +25,8 @@ namespace cpulevel::engine::ptrace {
 
 namespace {
 
-constexpr std::uint64_t kNone = ~std::uint64_t{1};  // no thread asks for this number
-constexpr SyscallNumbers kNumbers64{kNone, kNone, 220, 435, 222, 226, 134, 167, kNone};
-constexpr SyscallNumbers kNumbers32{2, 190, 120, 435, 192, 125, 174, 172, kNone};
+constexpr SyscallNumbers kNumbers64{AUDIT_ARCH_AARCH64, kNoSyscall, kNoSyscall, 220, 435, 222, 226, 134, 167, kNoSyscall};
+constexpr SyscallNumbers kNumbers32{AUDIT_ARCH_ARM, 2, 190, 120, 435, 192, 125, 174, 172, kNoSyscall};
 
 constexpr std::size_t kNumber64 = 8, kNumber32 = 7;  // the register that holds the number of a system call
 constexpr std::size_t kStack32 = 13, kInstruction32 = 15, kStatus32 = 16;
@@ -125,9 +126,9 @@ const SyscallNumbers& syscall_numbers(bool is_32bit) { return is_32bit ? kNumber
 
 std::span<const std::byte> syscall_instruction(bool is_32bit) { return is_32bit ? kSyscall32 : kSyscall64; }
 
-ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, FilterCookie cookie)
-    : cookie_(cookie), is_32bit_(is_32bit), set_aux_vector_(set_aux_vector), arm_(arm_cpuid_faulting) {
-    if (!set_aux_vector) return;
+ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
+    : cookie_(cookie), is_32bit_(is_32bit), tasks_(tasks) {
+    if (!tasks_.set_aux_vector) return;
     if (is_32bit) {
         append({0x23, 0x00, 0xa0, 0xe3});  // mov r0, #35 (PR_SET_MM)
         append({0xac, 0x70, 0xa0, 0xe3});  // mov r7, #172 (prctl)
@@ -165,7 +166,7 @@ void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map
 ExecStub::Results ExecStub::results(const Registers& registers) const {
     constexpr std::size_t kKept64 = 19, kKept32 = 8;
     Results results;
-    if (!set_aux_vector_) return results;
+    if (!tasks_.set_aux_vector) return results;
     results.set_aux_vector = is_32bit_ ? std::int64_t{static_cast<std::int32_t>(registers.raw_.narrow[kKept32])}
                                        : static_cast<std::int64_t>(registers.raw_.wide.regs[kKept64]);
     return results;

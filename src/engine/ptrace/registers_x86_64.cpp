@@ -1,8 +1,12 @@
 // x86-64 and i386 tracees of an x86-64 tracer. PTRACE_GETREGS always uses the 64-bit struct, for both; what code a
 // thread runs is told by its code segment selector (arch/x86/include/asm/segment.h: __USER32_CS is 0x23).
+#include <linux/audit.h>
 #include <linux/prctl.h>
 #include <sys/prctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+
+#include <algorithm>
 
 #include "engine/ptrace/registers.h"
 
@@ -14,8 +18,8 @@ constexpr std::uint64_t kUser32CodeSegment = 0x23;
 constexpr unsigned kArchSetCpuid = 0x1012;  // ARCH_SET_CPUID, arch/x86/include/uapi/asm/prctl.h
 constexpr std::array kSyscall64{std::byte{0x0f}, std::byte{0x05}};  // syscall
 constexpr std::array kSyscall32{std::byte{0xcd}, std::byte{0x80}};  // int $0x80
-constexpr SyscallNumbers kNumbers64{57, 58, 56, 435, 9, 10, 13, 157, 158};
-constexpr SyscallNumbers kNumbers32{2, 190, 120, 435, 192, 125, 174, 172, 384};
+constexpr SyscallNumbers kNumbers64{AUDIT_ARCH_X86_64, 57, 58, 56, 435, 9, 10, 13, 157, 158};
+constexpr SyscallNumbers kNumbers32{AUDIT_ARCH_I386, 2, 190, 120, 435, 192, 125, 174, 172, 384};
 
 }  // namespace
 
@@ -83,35 +87,57 @@ const SyscallNumbers& syscall_numbers(bool is_32bit) { return is_32bit ? kNumber
 
 std::span<const std::byte> syscall_instruction(bool is_32bit) { return is_32bit ? kSyscall32 : kSyscall64; }
 
-ExecStub::ExecStub(bool is_32bit, bool set_aux_vector, bool arm_cpuid_faulting, FilterCookie cookie)
-    : cookie_(cookie), is_32bit_(is_32bit), set_aux_vector_(set_aux_vector), arm_(arm_cpuid_faulting) {
-    if (!set_aux_vector && !arm_cpuid_faulting) return;
+ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
+    : cookie_(cookie), is_32bit_(is_32bit), tasks_(tasks) {
+    if (is_32bit) tasks_.areas = {};
+    const bool map_areas = std::ranges::any_of(tasks_.areas, [](const AreaRequest& area) { return area.size != 0; });
+    if (!tasks_.set_aux_vector && !tasks_.arm_cpuid_faulting && !map_areas) return;
     constexpr unsigned low = kArchSetCpuid & 0xffU;
     constexpr unsigned high = kArchSetCpuid >> 8U;
     if (is_32bit) {
-        if (set_aux_vector) append({0xb8, 0xac, 0, 0, 0,     // mov $172 (prctl), %eax
+        if (tasks_.set_aux_vector) append({0xb8, 0xac, 0, 0, 0,     // mov $172 (prctl), %eax
                                     0xcd, 0x80,              // int $0x80
                                     0x89, 0xc2});            // mov %eax, %edx
-        if (arm_cpuid_faulting) append({0xb8, 0x80, 1, 0, 0,      // mov $384 (arch_prctl), %eax
+        if (tasks_.arm_cpuid_faulting) append({0xb8, 0x80, 1, 0, 0,      // mov $384 (arch_prctl), %eax
                                         0xbb, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %ebx
                                         0x31, 0xc9,               // xor %ecx, %ecx
                                         0xcd, 0x80,               // int $0x80
                                         0x89, 0xc6});             // mov %eax, %esi
     } else {
-        if (set_aux_vector) append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
+        if (tasks_.set_aux_vector) append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
                                     0x0f, 0x05,              // syscall
                                     0x49, 0x89, 0xc4});      // mov %rax, %r12
-        if (arm_cpuid_faulting) append({0xb8, 0x9e, 0, 0, 0,      // mov $158 (arch_prctl), %eax
+        if (tasks_.arm_cpuid_faulting) append({0xb8, 0x9e, 0, 0, 0,      // mov $158 (arch_prctl), %eax
                                         0xbf, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %edi
                                         0x31, 0xf6,               // xor %esi, %esi
                                         0x0f, 0x05,               // syscall
                                         0x49, 0x89, 0xc5});       // mov %rax, %r13
+        if (map_areas) append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,                // mov $(R|X), %edx
+                               0x41, 0xba, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, 0,    // mov $(PRIVATE|ANONYMOUS), %r10d
+                               0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,            // mov $-1, %r8
+                               0x45, 0x31, 0xc9});                                  // xor %r9d, %r9d
+        constexpr std::array kKeepers{0xc6U, 0xc7U};  // mov %rax, %r14 and %r15
+        for (std::size_t i = 0; i < tasks_.areas.size(); ++i) {
+            const AreaRequest& area = tasks_.areas[i];
+            if (area.size == 0) continue;
+            append({0x48, 0xbf});  // mov $hint, %rdi
+            append_number(area.below - area.size, 8);
+            append({0xbe});  // mov $size, %esi
+            append_number(area.size, 4);
+            append({0xb8, 0x09, 0, 0, 0,              // mov $9 (mmap), %eax
+                    0x0f, 0x05,                       // syscall
+                    0x49, 0x89, kKeepers[i]});
+        }
     }
     append({0xcc});  // int3
 }
 
 void ExecStub::append(std::initializer_list<unsigned> bytes) {
     for (const unsigned byte : bytes) code_[size_++] = static_cast<std::byte>(byte);
+}
+
+void ExecStub::append_number(std::uint64_t number, unsigned bytes) {
+    for (; bytes != 0; --bytes, number >>= 8U) append({static_cast<unsigned>(number & 0xffU)});
 }
 
 RemoteAddress ExecStub::place(RemoteAddress entry) { return entry; }
@@ -131,8 +157,13 @@ ExecStub::Results ExecStub::results(const Registers& registers) const {
                          : static_cast<std::int64_t>(raw);
     };
     Results results;
-    if (set_aux_vector_) results.set_aux_vector = number(is_32bit_ ? registers.raw_.rdx : registers.raw_.r12);
-    if (arm_) results.arm_cpuid_faulting = number(is_32bit_ ? registers.raw_.rsi : registers.raw_.r13);
+    if (tasks_.set_aux_vector) results.set_aux_vector = number(is_32bit_ ? registers.raw_.rdx : registers.raw_.r12);
+    if (tasks_.arm_cpuid_faulting) results.arm_cpuid_faulting = number(is_32bit_ ? registers.raw_.rsi : registers.raw_.r13);
+    const std::array areas{registers.raw_.r14, registers.raw_.r15};
+    for (std::size_t i = 0; i < areas.size(); ++i) {
+        const bool failed = areas[i] > ~std::uint64_t{4095};  // -errno
+        if (tasks_.areas[i].size != 0 && !failed) results.areas[i] = areas[i];
+    }
     return results;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <utility>
 
 #include "engine/ptrace/supervisor.h"
 
@@ -110,40 +111,68 @@ void Supervisor::on_syscall_stop(Thread& thread) {
 }
 
 void Supervisor::finish_remote_call(Thread& thread, const Registers& registers) {
-    const pid_t tid = thread.tid;
-    const Thread::Call call = thread.call;
+    const Thread::Call call = std::exchange(thread.call, Thread::Call::none);
     thread.phase = Phase::running;
     thread.in_syscall = false;
-    thread.call = Thread::Call::none;
-    if (call == Thread::Call::restore_ignore) {
-        Registers back = thread.saved;
-        back.forget_syscall();
-        back.set(tid);
+    if (call == Thread::Call::map) {
+        finish_map_call(thread, registers);
     } else {
-        const SyscallNumbers& numbers = syscall_numbers(registers.is_32bit());
-        Registers back = registers;
-        back.jump(thread.saved.instruction() + syscall_instruction(registers.is_32bit()).size());
-        back.forget_syscall();
-        back.set(tid);
-        const std::uint64_t number = registers.syscall_number();
-        const bool executable = (registers.syscall_argument(2) & PROT_EXEC) != 0;
-        const std::int64_t result = registers.syscall_result();
-        constexpr std::uint64_t kPageShift = 12;  // mmap2 counts pages
-        const std::uint64_t offset = registers.is_32bit() ? registers.syscall_argument(5) << kPageShift
-                                                          : registers.syscall_argument(5);
-        const int fd = static_cast<int>(registers.syscall_argument(4));
-        const bool failed = result < 0 && result > -4096;
-        if (number == numbers.mmap && executable && fd >= 0 && !failed) {
-            const std::uint64_t start = registers.is_32bit()
-                                            ? static_cast<std::uint32_t>(static_cast<std::uint64_t>(result))
-                                            : static_cast<std::uint64_t>(result);
-            const std::uint64_t length = registers.syscall_argument(1);
-            const auto counts = planter_.plant_mapping(tid, *thread.space, start, length, fd, offset);
-            log_.counters().cpuid_sites.fetch_add(counts.planted, std::memory_order_relaxed);
-        }
+        if (call == Thread::Call::map_area) finish_map_area(thread, registers);
+        thread.saved.forget_syscall();
+        thread.saved.set(thread.tid);
     }
-    if (call == Thread::Call::map) put_signal_state_back(thread, SIGSEGV);
-    if (thread.phase == Phase::running) resume(tid, Resume::run);
+    if (thread.phase == Phase::running && call != Thread::Call::restore_ignore) put_signal_state_back(thread, SIGSEGV);
+    if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
+}
+
+// A loader's mmap is done. If it mapped code, that is changed now, after one more call if it needs an area.
+void Supervisor::finish_map_call(Thread& thread, const Registers& registers) {
+    const bool is_32bit = registers.is_32bit();
+    const SyscallNumbers& numbers = syscall_numbers(is_32bit);
+    const std::uint64_t number = registers.syscall_number();
+    const std::uint64_t length = registers.syscall_argument(1);
+    const bool executable = (registers.syscall_argument(2) & PROT_EXEC) != 0;
+    const int fd = static_cast<int>(registers.syscall_argument(4));
+    constexpr std::uint64_t kPageShift = 12;  // mmap2 counts pages
+    const std::uint64_t offset = registers.syscall_argument(5) << (is_32bit ? kPageShift : 0);
+    const std::int64_t result = registers.syscall_result();
+    const bool failed = result < 0 && result > -4096;
+
+    Registers back = registers;
+    back.jump(thread.saved.instruction() + syscall_instruction(is_32bit).size());
+    back.forget_syscall();
+    back.set(thread.tid);
+    thread.saved = back;
+    if (number != numbers.mmap || !executable || fd < 0 || failed) return;
+
+    const auto start = static_cast<std::uint64_t>(result) & (is_32bit ? 0xffffffffU : ~std::uint64_t{0});
+    auto module = planter_.examine_mapping(thread.tid, start, length, fd, offset, is_32bit);
+    if (!module) return;
+    if (module->area_size != 0) {
+        constexpr std::uint64_t kAnywhere = 0;
+        const std::array<std::uint64_t, 6> arguments{kAnywhere,           module->area_size,
+                                                     PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                                                     ~std::uint64_t{0},   0};
+        back.prepare_syscall(numbers.mmap, arguments);
+        thread.starting = std::make_unique<NewProgram>();
+        thread.starting->modules.push_back(std::move(*module));
+        if (start_remote_call(thread, back, Thread::Call::map_area)) return;
+        module = std::move(std::exchange(thread.starting, nullptr)->modules.front());
+    }
+    note_sites(planter_.install(thread.tid, *thread.space, *module));
+}
+
+void Supervisor::finish_map_area(Thread& thread, const Registers& registers) {
+    const auto starting = std::move(thread.starting);
+    CodeModule& module = starting->modules.front();
+    const std::int64_t result = registers.syscall_result();
+    const bool failed = result < 0 && result > -4096;
+    if (!failed) module.area = static_cast<std::uint64_t>(result);
+    note_sites(planter_.install(thread.tid, *thread.space, module));
+}
+
+void Supervisor::note_sites(const PlantingCounts& counts) {
+    log_.counters().cpuid_sites.fetch_add(counts.in_memory, std::memory_order_relaxed);
 }
 
 }  // namespace cpulevel::engine::ptrace

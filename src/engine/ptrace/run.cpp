@@ -180,6 +180,8 @@ Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options
         ::sigaction(SIGCHLD, &child_before, nullptr);
         hello->read.reset();
         go->write.reset();
+        // prepare() has tried it; where it fails now, the program finds the length that it would find bare.
+        static_cast<void>(set_vector_lengths(preparation.policy.vector_lengths));
         become_program(command, before, supervisor, {hello->write.get(), go->read.get(), failure->write.get()},
                        preparation.policy.watch_calls ? std::optional(preparation.policy.cookie) : std::nullopt);
     }

@@ -51,7 +51,7 @@ void RunLog::line(const std::string& text) const {
 
 void RunLog::exec(ExecRecord record) {
     counters().execs.fetch_add(1, std::memory_order_relaxed);
-    counters().cpuid_sites.fetch_add(record.planting.planted, std::memory_order_relaxed);
+    counters().cpuid_sites.fetch_add(record.planting.in_memory, std::memory_order_relaxed);
     if (!record.problem.empty()) {
         counters().uncovered_execs.fetch_add(1, std::memory_order_relaxed);
         if (!options_.verbose) problem(record.pid, record.program + ": " + record.problem);
@@ -65,8 +65,9 @@ void RunLog::exec(ExecRecord record) {
             text += fmt::format(" {} is now {:#x};", aux_name(edit.type), edit.value);
         }
         text += fmt::format(" CPUID: {}", options_.method);
-        if (record.planting.planted + record.planting.undecided + record.planting.unreadable != 0) {
-            text += fmt::format(" ({} sites, {} undecided)", record.planting.planted, record.planting.undecided);
+        if (record.planting.in_memory + record.planting.planted + record.planting.undecided != 0) {
+            text += fmt::format(" ({} answered from memory, {} traps, {} undecided)", record.planting.in_memory,
+                                record.planting.planted, record.planting.undecided);
         }
         if (!record.problem.empty()) text += "; NOT COVERED: " + record.problem;
         line(text);
@@ -141,6 +142,7 @@ void RunLog::write_report(std::optional<int> exit_status) const {
                                       {"bits", exec.is_32bit ? 32 : 64},
                                       {"secure", exec.secure},
                                       {"auxiliary_vector", edits},
+                                      {"sites_in_memory", exec.planting.in_memory},
                                       {"planted_sites", exec.planting.planted},
                                       {"undecided_sites", exec.planting.undecided},
                                       {"problem", exec.problem}});

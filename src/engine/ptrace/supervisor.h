@@ -38,6 +38,12 @@
 
 namespace cpulevel::engine::ptrace {
 
+// A program between its exec and its first instruction.
+struct NewProgram {
+    ExecRecord record;
+    std::vector<CodeModule> modules;
+};
+
 class Supervisor {
    public:
     struct Options {
@@ -45,7 +51,7 @@ class Supervisor {
         bool kill_uncovered = false;    // a program of which a channel cannot be covered does not start
         pid_t front = 0;                // told (SIGCONT) when the program is continued or gone: it stopped with it
     };
-    Supervisor(const Policy& policy, RunLog& log, Options options) : policy_(policy), log_(log), options_(options) {}
+    Supervisor(const Policy& policy, RunLog& log, Options options) : policy_(policy), log_(log), options_(options), planter_(policy.table, policy.method == CpuidMethod::planted) {}
 
     // Takes the process `root` up, which has not yet exec'ed the program.
     [[nodiscard]] Result<void> seize(pid_t root);
@@ -71,6 +77,7 @@ class Supervisor {
     bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
                     RemoteAddress vector_at, std::size_t vector_size);
     bool on_stub_end(Thread& thread);
+    void finish_start(Thread& thread, ExecRecord record, std::span<const CodeModule> modules, bool trapped);
     [[nodiscard]] bool suspend_filters(pid_t pid);
     void resume_filters(pid_t pid);
     [[nodiscard]] std::uint64_t options() const;
@@ -80,6 +87,9 @@ class Supervisor {
     void put_signal_state_back(Thread& thread, int signal);
     // remote_calls.cpp
     bool start_map_call(Thread& thread, Registers& registers);
+    void finish_map_call(Thread& thread, const Registers& registers);
+    void finish_map_area(Thread& thread, const Registers& registers);
+    void note_sites(const PlantingCounts& counts);
     bool start_restore_ignore(Thread& thread, int signal);
     bool start_remote_call(Thread& thread, const Registers& registers, Thread::Call call);
     void finish_remote_call(Thread& thread, const Registers& registers);

@@ -40,6 +40,8 @@ enum class Phase : std::uint8_t {
     watched_call,   // is in a system call of its own that replaces its saved vector, until its exit
 };
 
+struct NewProgram;  // supervisor.h
+
 struct Thread {
     pid_t tid = 0;
     Phase phase = Phase::fresh;
@@ -53,14 +55,15 @@ struct Thread {
     // exec_stub and remote_call: what to put back afterwards.
     Registers saved;
     RemoteAddress stub_at{};
-    std::array<std::byte, 64> stub_original{};
+    std::array<std::byte, ExecStub::kMostCode> stub_original{};
     std::uint8_t stub_size = 0;
-    bool stub_has_vector = false, stub_arms = false;
+    ExecStub::Tasks stub_tasks;
+    std::unique_ptr<NewProgram> starting;  // what is done at the stub's end, or at the end of Call::map_area
     bool filters_suspended = false;
     // Signals that were blocked or ignored when the program started: a forced trap resets that.
     std::uint64_t start_mask = 0, start_ignored = 0;
 
-    enum class Call : std::uint8_t { none, map, restore_ignore } call = Call::none;
+    enum class Call : std::uint8_t { none, map, map_area, restore_ignore } call = Call::none;
     int restore_signal = 0;  // restore_ignore: of which signal
 };
 
