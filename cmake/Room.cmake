@@ -1,8 +1,28 @@
+# What is compiled for, by the name that the sources use.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(CPULEVEL_ARCHITECTURE x86_64)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(CPULEVEL_ARCHITECTURE aarch64)
+else()
+  set(CPULEVEL_ARCHITECTURE ${CMAKE_SYSTEM_PROCESSOR})
+endif()
+
 # cpulevel_room(NAME DEPENDS room...): one static library from every .cpp of the current folder and its
 # subfolders. A room lists the rooms that it may use; that is how the direction of the data is kept.
+# NAME_x86_64.cpp and NAME_aarch64.cpp are compiled for that architecture only, and so are the files of X86_64_ONLY.
 function(cpulevel_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES;GENERATED" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES;GENERATED;X86_64_ONLY" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  foreach(architecture x86_64 aarch64)
+    if(NOT CPULEVEL_ARCHITECTURE STREQUAL architecture)
+      list(FILTER sources EXCLUDE REGEX "_${architecture}\\.cpp$")
+    endif()
+  endforeach()
+  if(NOT CPULEVEL_ARCHITECTURE STREQUAL x86_64)
+    foreach(file ${ROOM_X86_64_ONLY})
+      list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    endforeach()
+  endif()
   add_library(cpulevel_${name} STATIC ${sources} ${ROOM_GENERATED})
   target_include_directories(cpulevel_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(cpulevel_${name} PRIVATE cpulevel_warnings PUBLIC fmt::fmt-header-only ${ROOM_LIBRARIES})
