@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -126,7 +127,12 @@ NamedTable random_table(Random& random) {
         if (entry.match == FlatEntry::kThisSubleaf) entry.subleaf = static_cast<std::uint32_t>(random() % 4);
         entry.flags = static_cast<std::uint32_t>(random() % 2);
         if (random() % 16 == 0) entry.live = random_registers(random);
-        if (random() % 16 == 0) entry.live = {0, 0, 0, 0x80000000};
+        if (random() % 8 == 0) {  // one register alone
+            const std::array<std::uint32_t CpuidRegisters::*, 4> each{&CpuidRegisters::eax, &CpuidRegisters::ebx,
+                                                                      &CpuidRegisters::ecx, &CpuidRegisters::edx};
+            entry.live = {};
+            entry.live.*each[random() % each.size()] = ~0U;
+        }
         entry.fixed = without(random_registers(random), entry.live);
     }
     std::ranges::sort(entries, {}, [](const FlatEntry& e) { return std::tuple(e.leaf, e.match, e.subleaf); });
@@ -278,6 +284,22 @@ TEST_F(StubArea, AnswersFromATableWithoutEntries) {
     check({"zeros", bytes_of(header, {})}, 5, 50);
     header.above_maximum = FlatHeader::kRepeatHighest;
     check({"repeats", bytes_of(header, {})}, 5, 50);
+}
+
+// What follows the table, read as an entry, must not answer.
+TEST_F(StubArea, StopsAtTheEndOfTheTable) {
+    FlatHeader header;
+    header.ranges[0] = {0, ~0U};
+    FlatEntry only;
+    only.leaf = 1;
+    only.match = FlatEntry::kAnySubleaf;
+    const Bytes table = bytes_of(header, std::span(&only, 1));
+    ASSERT_NO_FATAL_FAILURE(install(table, Piece{.code = bytes({0x0f, 0xa2, 0x90, 0x90, 0x90})}));
+    FlatEntry behind;
+    std::memcpy(&behind, reinterpret_cast<const void*>(area_ + table.size()), sizeof behind);
+    ASSERT_GT(behind.leaf, 1U);
+    Random random(13);
+    ASSERT_NO_FATAL_FAILURE(compare(*FlatTable::view(table), {behind.leaf, behind.subleaf}, random, kArithmetic));
 }
 
 TEST_F(StubArea, WorksWithAlignmentChecksOn) {
