@@ -13,12 +13,14 @@ T load(const std::byte* at) {
     return value;
 }
 
+bool is_rip_lea(unsigned modrm, unsigned opcode) { return opcode == 0x8D && (modrm & 0xC7U) == 0x05; }
+
 // What a 32-bit displacement belongs to, by the bytes before it (Intel SDM volume 2, appendix A).
 bool leads_somewhere(unsigned before, unsigned before_that) {
     if (before == 0xE8 || before == 0xE9) return true;                            // CALL, JMP
     if (before_that == 0x0F && (before & 0xF0U) == 0x80) return true;             // Jcc
     if (before_that == 0xC7 && before == 0xF8) return true;                       // XBEGIN
-    return before_that == 0x8D && (before & 0xC7U) == 0x05;                       // LEA of a RIP-relative address
+    return is_rip_lea(before, before_that);
 }
 
 bool is_short_branch(unsigned opcode) {
@@ -51,6 +53,18 @@ void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, 
     }
 }
 
+std::vector<std::uint64_t> lea_targets(std::span<const std::byte> code, std::uint64_t address) {
+    std::vector<std::uint64_t> result;
+    for (std::size_t at = 2; at + 4 <= code.size(); ++at) {
+        if (!is_rip_lea(std::to_integer<unsigned>(code[at - 1]), std::to_integer<unsigned>(code[at - 2]))) continue;
+        result.push_back(address + at + 4 + static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(&code[at])}));
+    }
+    std::ranges::sort(result);
+    const auto repeated = std::ranges::unique(result);
+    result.erase(repeated.begin(), repeated.end());
+    return result;
+}
+
 bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address, Intervals::Interval interval,
                        std::uint64_t known_begin, std::uint64_t known_end) {
     // The opcode is two bytes before the place that the displacement (-128 to 127) counts from.
@@ -60,7 +74,8 @@ bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address, I
         if (opcode >= known_begin && opcode < known_end) continue;
         const std::size_t at = opcode - address;
         if (!is_short_branch(std::to_integer<unsigned>(code[at]))) continue;
-        const std::uint64_t target = opcode + 2 + static_cast<std::uint64_t>(std::int64_t{load<std::int8_t>(&code[at + 1])});
+        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int8_t>(&code[at + 1])});
+        const std::uint64_t target = opcode + 2 + displacement;
         if (target >= interval.begin && target < interval.end) return true;
     }
     return false;

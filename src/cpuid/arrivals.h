@@ -38,6 +38,10 @@ using OnArrival = std::function<void(std::size_t index)>;
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
                         const OnArrival& arrival);
 
+// What LEA instructions with a RIP-relative address, at any byte of the code, load: label addresses, data and jump tables
+// among them. Sorted, without duplicates.
+[[nodiscard]] std::vector<std::uint64_t> lea_targets(std::span<const std::byte> code, std::uint64_t address);
+
 // Short branches (8-bit displacements) at any byte of code, except where the opcode stands in [known_begin, known_end):
 // there the caller knows better. Of one interval.
 [[nodiscard]] bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address,

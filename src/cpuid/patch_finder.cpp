@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "cpuid/arrivals.h"
 #include "cpuid/movable.h"
 
 namespace cpulevel::cpuid {
 namespace {
+
+// From the load of a table's entry to the jump are an addition and, at most, what a compiler mixes in.
+constexpr unsigned kDispatchLength = 6;  // instructions
 
 // A site on its way to a patch: it has one as long as nothing is said against it.
 struct Candidate {
@@ -17,21 +21,45 @@ struct Candidate {
     SitePatch patch;
     std::uint64_t known_begin = 0;  // the believed functions around it: their branches are known by decoding
     std::uint64_t known_end = 0;
+    bool has_switch = false;        // the function, or a part of it, jumps by a relative table
 
     void refuse(PatchRefusal reason) {
         if (!refusal) refusal = reason;
     }
 };
 
-// JMP through a register, or a far one: what it leads to stands nowhere in the file as an address. FF /4 and FF /5.
-bool is_register_jump(const Instruction& instruction, std::span<const std::byte> bytes) {
-    if (instruction.flow != Flow::jump || instruction.target) return false;
-    const Prefixes prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64);
-    if (instruction.length < prefixes.count + 2) return true;
-    const auto modrm = std::to_integer<unsigned>(bytes[prefixes.count + 1]);
-    const bool through_memory = (modrm >> 6U) != 3;
-    const bool near = ((modrm >> 3U) & 7U) == 4;
-    return !(through_memory && near);
+enum class IndirectJump : std::uint8_t { none, through_memory, through_register };
+
+// FF /4; a far one (FF /5) counts as one through a register: we know nothing of where it leads.
+IndirectJump indirect_jump(const Instruction& instruction, std::span<const std::byte> bytes) {
+    if (instruction.flow != Flow::jump || instruction.target) return IndirectJump::none;
+    const unsigned prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64).count;
+    if (instruction.length < prefixes + 2) return IndirectJump::through_register;
+    const auto modrm = std::to_integer<unsigned>(bytes[prefixes + 1]);
+    const bool memory = (modrm >> 6U) != 3 && ((modrm >> 3U) & 7U) == 4;
+    return memory ? IndirectJump::through_memory : IndirectJump::through_register;
+}
+
+// MOVSXD of an element of an array of four-byte integers, without a displacement: how a PIC switch reads its table.
+bool loads_table_entry(const Instruction& instruction, std::span<const std::byte> bytes) {
+    const unsigned prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64).count;
+    if (instruction.length != prefixes + 3 || bytes[prefixes] != std::byte{0x63}) return false;
+    const auto modrm = std::to_integer<unsigned>(bytes[prefixes + 1]);
+    const auto sib = std::to_integer<unsigned>(bytes[prefixes + 2]);
+    return (modrm & 0xC7U) == 0x04 && (sib >> 6U) == 2 && (sib & 7U) != 5;
+}
+
+// What a RIP-relative LEA loads.
+std::optional<std::uint64_t> taken_address(const Instruction& instruction, std::span<const std::byte> bytes,
+                                           std::uint64_t address) {
+    const auto whole = bytes.first(instruction.length);
+    const unsigned prefixes = read_prefixes(whole, CodeMode::bits64).count;
+    if (prefixes >= whole.size() || whole[prefixes] != std::byte{0x8D}) return std::nullopt;
+    const auto moved = movable(whole);
+    if (!moved || !moved->rip_displacement) return std::nullopt;
+    const auto displacement = ByteView(whole).read<std::int32_t>(*moved->rip_displacement);
+    if (!displacement) return std::nullopt;
+    return address + instruction.length + static_cast<std::uint64_t>(std::int64_t{*displacement});
 }
 
 class Finder {
@@ -48,6 +76,7 @@ class Finder {
         }
         refuse_known_targets();
         refuse_raw_arrivals();
+        refuse_switch_targets();
 
         PatchAnswer answer;
         for (const Candidate& each : candidates_) {
@@ -65,11 +94,17 @@ class Finder {
    private:
     using Candidates = std::span<Candidate>;
 
+    struct JumpKinds {
+        bool unknown = false;         // through a register, and not a switch
+        bool by_table = false;        // a switch with a relative table
+    };
+
     struct Walk {
         bool complete = false;        // to the range's end
-        bool register_jump = false;
+        JumpKinds kinds;
         std::vector<std::uint64_t> jumps;  // targets of direct jumps and branches, calls not included
         std::vector<std::uint64_t> calls;
+        std::vector<std::uint64_t> objects;  // whose addresses LEA takes
     };
 
     // Decodes a range linearly; `each` gets every instruction's address, its bytes and what follows them in the range.
@@ -78,13 +113,18 @@ class Finder {
         Walk result;
         const auto code = question_.image.code(range.start, range.end);
         if (!code) return result;
+        unsigned since_table_load = kDispatchLength;
         for (std::uint64_t at = 0; at < code->size();) {
             if (budget_ == 0) return result;
             --budget_;
             const auto rest = code->bytes().subspan(at);
             const auto instruction = decoder_.decode(rest, range.start + at);
             if (!instruction) return result;
-            if (is_register_jump(*instruction, rest)) result.register_jump = true;
+            if (const auto object = taken_address(*instruction, rest, range.start + at)) result.objects.push_back(*object);
+            since_table_load = loads_table_entry(*instruction, rest) ? 0 : since_table_load + 1;
+            if (indirect_jump(*instruction, rest) == IndirectJump::through_register) {
+                (since_table_load < kDispatchLength ? result.kinds.by_table : result.kinds.unknown) = true;
+            }
             if (instruction->target) {
                 (instruction->flow == Flow::call ? result.calls : result.jumps).push_back(*instruction->target);
             }
@@ -127,25 +167,29 @@ class Finder {
             }
         });
         if (!found.complete) return refuse_all(PatchRefusal::undecoded);
-        if (found.register_jump) return refuse_all(PatchRefusal::indirect_jump);
+        JumpKinds kinds = found.kinds;
         for (const std::uint64_t target : found.jumps) {
             if (target >= range.start && target < range.end) continue;
-            if (part_has_register_jump(target)) return refuse_all(PatchRefusal::indirect_jump);
+            const JumpKinds part = kinds_at(target);
+            kinds.unknown = kinds.unknown || part.unknown;
+            kinds.by_table = kinds.by_table || part.by_table;
         }
+        if (kinds.unknown) return refuse_all(PatchRefusal::indirect_jump);
+        for (Candidate& each : inside) each.has_switch = each.has_switch || kinds.by_table;
         known_targets_.insert(known_targets_.end(), found.jumps.begin(), found.jumps.end());
         known_targets_.insert(known_targets_.end(), found.calls.begin(), found.calls.end());
+        objects_.insert(found.objects.begin(), found.objects.end());
     }
 
-    // Whether the function at a jump's target, which may be a part of the one that jumps, has a register jump.
-    bool part_has_register_jump(std::uint64_t target) {
+    // How the function at a jump's target jumps: it may be a part of the one that we came from.
+    JumpKinds kinds_at(std::uint64_t target) {
         const auto after = std::ranges::upper_bound(question_.ranges, target, {}, &CodeRange::start);
-        if (after == question_.ranges.begin()) return true;
+        if (after == question_.ranges.begin() || target >= std::prev(after)->end) return {.unknown = true};
         const CodeRange& range = *std::prev(after);
-        if (target >= range.end) return true;
         const auto known = parts_.find(range.start);
         if (known != parts_.end()) return known->second;
         const Walk found = walk(range, [](std::uint64_t, const Instruction&, std::span<const std::byte>) {});
-        return parts_[range.start] = !found.complete || found.register_jump;
+        return parts_[range.start] = found.complete ? found.kinds : JumpKinds{.unknown = true};
     }
 
     // Fills the patch of a candidate whose CPUID stands at the start of `rest`, which ends with the function.
@@ -253,12 +297,51 @@ class Finder {
         }
     }
 
+    // Only where it matters: in a large file there are a million LEA instructions, most of them of data.
+    void refuse_switch_targets() {
+        std::vector<std::size_t> index;
+        const Intervals intervals = interiors(index);
+        if (std::ranges::none_of(index, [&](std::size_t at) { return candidates_[at].has_switch; })) return;
+        for (const ElfImage::Segment& segment : question_.image.segments()) {
+            const auto code = question_.image.bytes_at(segment.address);
+            if (!segment.executable || !code) continue;
+            for (const std::uint64_t table : lea_targets(code->bytes(), segment.address)) {
+                if (read_table(table, intervals, index)) continue;
+                for (const std::size_t at : index) {
+                    if (candidates_[at].has_switch) candidates_[at].refuse(PatchRefusal::indirect_jump);
+                }
+                return;
+            }
+        }
+    }
+
+    // Takes what stands at an address for a table of distances to code, as far as they lead to code, and not beyond the next
+    // object that believed code takes the address of: tables often stand side by side. False: too much.
+    bool read_table(std::uint64_t table, const Intervals& intervals, const std::vector<std::size_t>& index) {
+        const auto content = question_.image.bytes_at(table);
+        if (!content) return true;
+        const auto next = objects_.upper_bound(table);
+        const std::uint64_t room = next == objects_.end() ? content->size() : *next - table;
+        for (std::uint64_t at = 0; at < room; at += sizeof(std::int32_t)) {
+            const auto entry = content->read<std::int32_t>(at);
+            if (!entry) return true;
+            const std::uint64_t target = table + static_cast<std::uint64_t>(std::int64_t{*entry});
+            const ElfImage::Segment* const segment = question_.image.segment_at(target);
+            if (segment == nullptr || !segment->executable) return true;
+            if (budget_ == 0) return false;
+            --budget_;
+            if (const auto found = intervals.find(target)) candidates_[index[*found]].refuse(PatchRefusal::branch_target);
+        }
+        return true;
+    }
+
     Decoder& decoder_;
     const PatchQuestion& question_;
     std::uint64_t& budget_;
     std::vector<Candidate> candidates_;
     std::vector<std::uint64_t> known_targets_;
-    std::map<std::uint64_t, bool> parts_;  // by their start: whether they have a register jump
+    std::set<std::uint64_t> objects_;      // that the examined functions take the addresses of
+    std::map<std::uint64_t, JumpKinds> parts_;  // by their start
 };
 
 }  // namespace
