@@ -14,6 +14,8 @@
 #include "engine/ptrace/new_program.h"
 #include "engine/ptrace/proc_stat.h"
 #include "engine/ptrace/supervisor.h"
+#include "util/file.h"
+#include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -26,7 +28,10 @@ constexpr std::uint64_t kBelowStack = 512;     // the map's place: below the sta
 std::string program_path(pid_t pid) {
     std::array<char, 4096> path;
     const ssize_t size = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), path.data(), path.size());
-    return size < 0 ? "?" : std::string(path.data(), static_cast<std::size_t>(size));
+    if (size >= 0) return std::string(path.data(), static_cast<std::size_t>(size));
+    // A program that its user may not read: its short name is open to everybody.
+    const auto name = read_file(fmt::format("/proc/{}/comm", pid));
+    return name ? std::string(trim(*name)) : "?";
 }
 
 prctl_mm_map memory_borders(const ProcStat& stat, std::uint64_t vector_at, std::size_t vector_size) {

@@ -144,7 +144,7 @@ void Supervisor::thread_gone(pid_t tid, int status) {
     }
     if (tid == root_) {
         root_ = 0;
-        if (root_stopped_) ::kill(options_.front, SIGCONT);
+        if (root_stopped_) continue_front();
         root_gone_(status);
     }
 }
@@ -210,10 +210,16 @@ void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
         if (thread.tid == root_) root_stopped_ = true;
         resume(thread.tid, Resume::listen);
     } else {
-        // The front stopped with the program; who continued the program need not have continued the front.
-        if (thread.tid == root_ && std::exchange(root_stopped_, false)) ::kill(options_.front, SIGCONT);
+        if (thread.tid == root_ && std::exchange(root_stopped_, false)) continue_front();
         resume(thread.tid, going_on(thread));
     }
+}
+
+// The front stopped with the program; who continued or killed the program need not have continued the front. One that is
+// running must not be sent anything: the signal could arrive after the next stop, and undo that.
+void Supervisor::continue_front() {
+    const auto stat = read_proc_stat(options_.front);
+    if (stat && stat->state == 'T') ::kill(options_.front, SIGCONT);
 }
 
 void Supervisor::on_exec(pid_t tid) {

@@ -67,6 +67,7 @@ class Supervisor {
     void on_first_stop(Thread& thread, int stop_signal);
     bool adopt_orphan(Thread& child);
     void adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space);
+    void continue_front();
     void on_exec(pid_t tid);
     void on_signal(Thread& thread, int signal);
     void on_syscall_stop(Thread& thread);
