@@ -157,8 +157,7 @@ Question random_question(const FlatTable& table, Random& random) {
     return {leaf, random() % 4 == 0 ? word() : word() % 5};
 }
 
-constexpr std::uint64_t kCarry = 0x1, kArithmetic = 0x8d5, kDirection = 0x400, kAlignmentCheck = 0x40000,
-                        kId = 0x200000;
+constexpr std::uint64_t kArithmetic = 0x8d5, kDirection = 0x400, kAlignmentCheck = 0x40000, kId = 0x200000;
 constexpr std::uint64_t kAlwaysSet = 0x202;  // bit 1, and interrupts
 
 MachineState random_state(Random& random, std::uint64_t flags) {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 #include <system_error>
 
 namespace {
@@ -15,11 +16,11 @@ using cpulevel::cpuid::MachineState;
 }
 
 extern "C" {
-[[gnu::visibility("hidden")]] alignas(16) MachineState stub_machine_state;
-[[gnu::visibility("hidden")]] std::uint64_t stub_machine_target;
-[[gnu::visibility("hidden")]] std::uint64_t stub_machine_own_rsp;
+[[gnu::visibility("hidden"), gnu::used]] alignas(16) MachineState stub_machine_state;
+[[gnu::visibility("hidden"), gnu::used]] std::uint64_t stub_machine_target;
+[[gnu::visibility("hidden"), gnu::used]] std::uint64_t stub_machine_own_rsp;
 [[gnu::visibility("hidden")]] void stub_machine_run();
-extern const char stub_machine_leave[] __attribute__((visibility("hidden")));
+[[gnu::visibility("hidden")]] extern const char stub_machine_leave[];
 }
 
 static_assert(offsetof(MachineState, flags) == 128 && offsetof(MachineState, red_zone) == 144);
@@ -47,7 +48,7 @@ stub_machine_run:
         mov     [rsp - 128 + \i * 8], rax
         .endr
         lea     rsp, [rsp - 128]                # the flags, from below the red zone
-        push    [rip + stub_machine_state + 128]
+        push    qword ptr [rip + stub_machine_state + 128]
         popfq
         lea     rsp, [rsp + 128]
 
@@ -61,7 +62,7 @@ stub_machine_run:
         .irp    i, 8, 9, 10, 11, 12, 13, 14, 15
         mov     r\i, [rip + stub_machine_state + \i * 8]
         .endr
-        jmp     [rip + stub_machine_target]
+        jmp     qword ptr [rip + stub_machine_target]
 
 stub_machine_leave:
         mov     [rip + stub_machine_state], rax
@@ -82,7 +83,7 @@ stub_machine_leave:
         .endr
         lea     rsp, [rsp - 128]
         pushfq
-        pop     [rip + stub_machine_state + 128]
+        pop     qword ptr [rip + stub_machine_state + 128]
 
         mov     rsp, [rip + stub_machine_own_rsp]
         popfq
