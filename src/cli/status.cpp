@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/view.h"
+#include "cli/view_attachments.h"
 #include "engine/registry.h"
 #include "util/text.h"
 
@@ -64,13 +65,13 @@ nlohmann::json tree_json(const engine::TreeView& tree) {
     return json;
 }
 
-std::string list_json(const engine::TreeListing& listing) {
+nlohmann::json list_json(const engine::TreeListing& listing) {
     nlohmann::json json{{"schema", "cpulevel/status/1"},
                         {"complete", listing.complete},
                         {"problems", listing.problems},
                         {"trees", nlohmann::json::array()}};
     for (const engine::TreeView& tree : listing.trees) json["trees"].push_back(tree_json(tree));
-    return to_text(json);
+    return json;
 }
 
 std::string state_cell(engine::ChannelState state, const Style& style) {
@@ -140,15 +141,23 @@ Result<int> status_of(pid_t pid, bool json) {
 
 Result<int> status(const Options& options) {
     if (options.pid != 0) return status_of(static_cast<pid_t>(options.pid), options.json);
-    const engine::TreeListing listing = engine::list_trees();
-    if (options.json) return print(list_json(listing), 0);
+    engine::TreeListing listing = engine::list_trees();
+    const auto attached = engine::bpf::overview();
+    if (!attached) listing.problems.push_back(attached.error().message());
+    const bool any_attached = attached && *attached;
+    if (options.json) {
+        nlohmann::json json = list_json(listing);
+        if (any_attached) json["bpf"] = attachments_json(**attached);
+        return print(to_text(json), 0);
+    }
     const View view = View::of_standard_output(false);
     std::string text;
     for (const engine::TreeView& tree : listing.trees) text += (text.empty() ? "" : "\n") + tree_text(tree, view);
-    if (listing.trees.empty()) text += listing.complete ? "No levelled tree is running.\n" : "No levelled tree of this user is running.\n";
+    if (listing.trees.empty() && !any_attached) text += listing.complete ? "No levelled tree is running.\n" : "No levelled tree of this user is running.\n";
     if (!listing.trees.empty()) text += "\n" + wrap(kTracerNote, view.width, 0) + "\n";
     if (!listing.complete && !listing.trees.empty()) text += "Only this user's trees are shown; root sees all.\n";
-    for (const std::string& problem : listing.problems) print_warning("a record is not believed: " + safe(problem));
+    if (any_attached) text += (listing.trees.empty() ? "" : "\n") + attachments_text(**attached, view);
+    for (const std::string& problem : listing.problems) print_warning("not shown: " + safe(problem));
     return print(text, 0);
 }
 
