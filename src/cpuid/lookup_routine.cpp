@@ -107,6 +107,7 @@ cpulevel_lookup_displacement:
         jz      .Lreturn
         mov     cl, dil
 .Lreturn:
+        lfence                                  # what follows waits for what precedes, as with CPUID
         pop     rdi
         pop     rsi
         ret

@@ -12,8 +12,11 @@
 //   - The moved instructions run after everything is back, RSP included, so they may push, pop, and use the red zone.
 //     Their RIP-relative operands are adjusted to the old targets; one out of reach from here makes the site left out.
 //
-// What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; and 160
-// bytes below RSP (the red zone counted in) have to be there as stack, which CPUID did not need.
+// What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; 160 bytes
+// below RSP (the red zone counted in) have to be there as stack, which CPUID did not need; and CPUID is a serializing
+// instruction (Intel SDM vol. 3A, 9.3), a stub is not. Its LFENCE keeps the order that "CPUID; RDTSC" is written for;
+// code that executes CPUID so that instructions which another thread has written are fetched anew (cross-modifying
+// code, 9.1.3, as in a JIT compiler's runtime) gets no such guarantee from a patched site.
 #include "cpuid/stub_area.h"
 
 #include <algorithm>
