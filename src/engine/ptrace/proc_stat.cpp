@@ -65,14 +65,21 @@ std::optional<ProcStat> read_proc_stat(pid_t tid) {
     return parse_proc_stat({line.data(), static_cast<std::size_t>(got)});
 }
 
-std::uint64_t count_filters(pid_t pid) {
+namespace {
+
+std::uint64_t status_number(pid_t pid, std::string_view key) {
     const auto status = read_file(fmt::format("/proc/{}/status", pid));
     if (!status) return 0;
-    constexpr std::string_view kKey = "\nSeccomp_filters:";
-    const auto at = status->find(kKey);
+    const auto at = status->find(fmt::format("\n{}:", key));
     if (at == std::string::npos) return 0;
-    const std::string_view rest = std::string_view(*status).substr(at + kKey.size());
+    const std::string_view rest = std::string_view(*status).substr(at + key.size() + 2);
     return parse_decimal(trim(rest.substr(0, rest.find('\n')))).value_or(0);
 }
+
+}  // namespace
+
+std::uint64_t count_filters(pid_t pid) { return status_number(pid, "Seccomp_filters"); }
+
+pid_t process_of(pid_t tid) { return static_cast<pid_t>(status_number(tid, "Tgid")); }
 
 }  // namespace cpulevel::engine::ptrace

@@ -23,7 +23,8 @@ struct ProcStat {
 [[nodiscard]] std::optional<ProcStat> parse_proc_stat(std::string_view line);
 [[nodiscard]] std::optional<ProcStat> read_proc_stat(pid_t tid);
 
-// How many seccomp filters a process has (/proc/PID/status, Seccomp_filters); 0 where the kernel does not say.
-[[nodiscard]] std::uint64_t count_filters(pid_t pid);
+// Numbers of /proc/PID/status (proc(5)); 0 where the kernel does not say.
+[[nodiscard]] std::uint64_t count_filters(pid_t pid);  // Seccomp_filters
+[[nodiscard]] pid_t process_of(pid_t tid);             // Tgid
 
 }  // namespace cpulevel::engine::ptrace

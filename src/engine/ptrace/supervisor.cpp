@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "engine/ptrace/memory_map.h"
+
 namespace cpulevel::engine::ptrace {
 
 namespace {
@@ -182,12 +184,21 @@ void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space)
 // A parent that is killed between bearing a child and its own stop never tells of it. Its event will not come: the
 // child is taken up as one whose memory is a copy of we do not know which.
 bool Supervisor::adopt_orphan(Thread& child) {
+    const pid_t process = process_of(child.tid);
     const auto stat = read_proc_stat(child.tid);
-    if (stat && threads_.contains(stat->parent)) return false;
+    // The parent that the kernel names is a process's; a thread's mother is in its own process.
+    const pid_t parent = process == child.tid && stat ? stat->parent : process;
+    if (threads_.contains(parent)) return false;
     auto space = std::make_shared<AddressSpace>();
     space->unknown_traps = true;
-    child.leads_process = true;
-    log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
+    const auto registers = Registers::get(child.tid);
+    for (const MemoryMapping& mapping : read_memory_map(child.tid)) {
+        if (registers && mapping.path == "[vdso]") {
+            space->syscall_gadget = find_gadget(child.tid, mapping.start, registers->is_32bit());
+        }
+    }
+    child.leads_process = process == child.tid;
+    if (child.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
     adopt_birth(child, std::move(space));
     return true;
 }
