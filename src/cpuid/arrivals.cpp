@@ -38,26 +38,32 @@ std::optional<std::size_t> Intervals::find(std::uint64_t address) const {
     return static_cast<std::size_t>(std::prev(after) - intervals_.begin());
 }
 
+// Here and below, loops over every byte of programs of a hundred megabytes are plain, for builds without optimization too.
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
                         const OnArrival& arrival) {
     if (intervals.empty() || code.size() < 5) return;
-    const std::uint64_t low = intervals.low();
     const std::uint64_t span = intervals.span();
-    for (std::size_t at = 1; at + 4 <= code.size(); ++at) {
-        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(code.data() + at)});
-        const std::uint64_t target = address + at + 4 + displacement;
-        if (target - low >= span) continue;
-        const unsigned before_that = at >= 2 ? std::to_integer<unsigned>(code[at - 2]) : 0;
-        if (!leads_somewhere(std::to_integer<unsigned>(code[at - 1]), before_that)) continue;
-        if (const auto index = intervals.find(target)) arrival(*index);
+    const std::byte* const begin = code.data();
+    const std::byte* const last = begin + code.size() - sizeof(std::int32_t);
+    std::uint64_t behind_low = address + 5 - intervals.low();  // from the lowest target to the byte behind the displacement
+    std::int32_t displacement = 0;
+    for (const std::byte* at = begin + 1; at <= last; ++at, ++behind_low) {
+        std::memcpy(&displacement, at, sizeof displacement);
+        const std::uint64_t above_low = behind_low + static_cast<std::uint64_t>(std::int64_t{displacement});
+        if (above_low >= span) continue;
+        const unsigned before_that = at - begin >= 2 ? std::to_integer<unsigned>(at[-2]) : 0;
+        if (!leads_somewhere(std::to_integer<unsigned>(at[-1]), before_that)) continue;
+        if (const auto index = intervals.find(intervals.low() + above_low)) arrival(*index);
     }
 }
 
 std::vector<std::uint64_t> lea_targets(std::span<const std::byte> code, std::uint64_t address) {
     std::vector<std::uint64_t> result;
+    const std::byte* const begin = code.data();
     for (std::size_t at = 2; at + 4 <= code.size(); ++at) {
-        if (!is_rip_lea(std::to_integer<unsigned>(code[at - 1]), std::to_integer<unsigned>(code[at - 2]))) continue;
-        result.push_back(address + at + 4 + static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(&code[at])}));
+        if (begin[at - 2] != std::byte{0x8D}) continue;
+        if (!is_rip_lea(std::to_integer<unsigned>(begin[at - 1]), 0x8D)) continue;
+        result.push_back(address + at + 4 + static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(begin + at)}));
     }
     std::ranges::sort(result);
     const auto repeated = std::ranges::unique(result);
@@ -81,26 +87,31 @@ bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address, I
     return false;
 }
 
-void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
-    if (intervals.empty()) return;
+namespace {
+
+template <class Value, std::size_t kStep>
+void find_values(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
+    if (intervals.empty() || bytes.size() < sizeof(Value)) return;
     const std::uint64_t low = intervals.low();
     const std::uint64_t span = intervals.span();
-    for (std::size_t at = 0; at + 8 <= bytes.size(); at += 4) {
-        const auto value = load<std::uint64_t>(bytes.data() + at);
+    const std::byte* const begin = bytes.data();
+    const std::size_t end = bytes.size() - sizeof(Value) + 1;
+    Value value = 0;
+    for (std::size_t at = 0; at < end; at += kStep) {
+        std::memcpy(&value, begin + at, sizeof value);
         if (value - low >= span) continue;
         if (const auto index = intervals.find(value)) arrival(*index);
     }
 }
 
+}  // namespace
+
+void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
+    find_values<std::uint64_t, 4>(bytes, intervals, arrival);
+}
+
 void find_immediates(std::span<const std::byte> code, const Intervals& intervals, const OnArrival& arrival) {
-    if (intervals.empty()) return;
-    const std::uint64_t low = intervals.low();
-    const std::uint64_t span = intervals.span();
-    for (std::size_t at = 0; at + 4 <= code.size(); ++at) {
-        const std::uint64_t value = load<std::uint32_t>(code.data() + at);
-        if (value - low >= span) continue;
-        if (const auto index = intervals.find(value)) arrival(*index);
-    }
+    find_values<std::uint32_t, 1>(code, intervals, arrival);
 }
 
 }  // namespace cpulevel::cpuid

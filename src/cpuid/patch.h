@@ -6,8 +6,8 @@
 // patch, once, when the file is examined:
 //   - the site is an instruction (SiteScan::sites), and so is each moved one, to its end;
 //   - no direct branch of the function, and no other anchor (function start, landing pad, Go or unwind entry), leads to a
-//     byte of [site + 1, site + length); in a function with an indirect jump (a switch) a target cannot be excluded
-//     unless its linear decode shows the jump's table elsewhere, so there is no patch in such a function;
+//     byte of [site + 1, site + length); nor does the table of a switch (patch_finder.h), and a function with an
+//     indirect jump of another kind has no patch;
 //   - no moved instruction is a branch, call, return, system call, trap, or CPUID, or uses RIP otherwise than by a
 //     32-bit displacement of a memory operand, which the stub adjusts.
 #pragma once
@@ -44,7 +44,7 @@ enum class PatchRefusal : std::uint8_t {
     immovable,       // an instruction that would have to move is not one that may (movable.h), or the function ends
     branch_target,   // a branch, perhaps, or the address of a label leads to what would move
     anchor,          // so does a function's start, a symbol, a pointer in the file, or a relocation
-    indirect_jump,   // the function jumps through a register, perhaps to what would move
+    indirect_jump,   // the function jumps through a register, not by a switch's table: perhaps to what would move
 };
 
 struct Unpatched {

@@ -4,19 +4,22 @@
 // The danger is that something arrives at a byte that moved: in [site + 1, site + length), the interior. Who can?
 //
 //   direct branches    of the function itself: its decode shows them. Of other functions (gcc splits cold parts off a
-//                      function, which jump back into it): decoding a whole file takes too long (node: 99 MB of text), so
-//                      instead every byte of executable segments is taken for the start of a branch's displacement, or of
-//                      the displacement of a LEA that takes a label's address. That finds every branch there is, and some that are none, which
-//                      costs a patch at worst.
-//   pointers           Label addresses in tables (non-PIC switches, computed goto), symbols, relocations that write or point
-//                      into the interior: each is an absolute address somewhere in the loaded file or its symbol
+//                      function, which jump back into it): decoding a whole file takes too long (node: 99 MB), so
+//                      every byte of executable segments is taken for the start of a branch's displacement, or of that
+//                      of a LEA which takes a label's address. That finds every branch there is, and some
+//                      that are none, which costs a patch at worst.
+//   pointers           Label addresses in tables (non-PIC switches, computed goto), symbols, relocations that write or
+//                      point into the interior: each is an absolute address somewhere in the loaded file or its symbol
 //                      tables, four bytes aligned. Any such value refuses.
-//   relative tables    PIC switches: entries relative to the table. Such a switch ends in a jump through a register, so
-//                      a function that has one has no patch, nor has one that jumps into a part that has one. (A jump through
+//   relative tables    PIC switches: MOVSXD reads an entry relative to the table, whose address a LEA took, and
+//                      a jump through a register follows. In a function with such a jump, or one that jumps into a part
+//                      (or tail-calls a function) with one, everything that a LEA in the file names is read as a table.
+//                      Other jumps through registers have no patch in their function. (A jump through
 //                      memory reads a pointer, see above.)
 //   landing pads       of exceptions: entered by the unwinder only. Compilers make each its own block that no
-//                      instruction falls into (LLVM's verifier demands it; gcc's exception edges lead to blocks of their own), and
-//                      what moves is what the CPUID falls through to. So no pad is there, whatever .gcc_except_table says.
+//                      instruction falls into (LLVM's verifier demands it; gcc's exception edges lead to blocks of
+//                      their own), and what moves is what the CPUID falls through to. So no pad is there,
+//                      whatever .gcc_except_table says.
 //   returns            lead behind calls, and no call moves.
 #pragma once
 

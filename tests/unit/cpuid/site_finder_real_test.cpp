@@ -2,6 +2,7 @@
 // instruction must be one in its listing. The reverse does not hold: objdump decodes data in the text as well
 // (two of the ten that it lists in Debian 12's libcrypto are constants of a curve).
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -49,6 +50,8 @@ class MappedFile {
 struct Listing {
     bool complete = false;
     std::set<std::uint64_t> cpuid;
+    std::set<std::uint64_t> starts;   // of all instructions
+    std::set<std::uint64_t> targets;  // of jumps, branches and calls
 };
 
 Listing objdump(const std::string& path) {
@@ -62,10 +65,16 @@ Listing objdump(const std::string& path) {
         const std::size_t colon = text.find(":\t");
         if (colon == std::string_view::npos) continue;
         listing.complete = true;
+        const auto start = parse_hex(trim(text.substr(0, colon)));
+        if (start) listing.starts.insert(*start);
+        if (const std::size_t symbol = text.find(" <"); symbol != std::string_view::npos) {
+            const std::size_t space = text.find_last_of(" \t", symbol - 1);
+            if (const auto target = parse_hex(text.substr(space + 1, symbol - space - 1))) listing.targets.insert(*target);
+        }
         // Possibly with prefixes before it; symbols stand in angle brackets behind.
         const std::string_view instruction = text.substr(colon, text.find('<') - colon);
         if (instruction.find("cpuid") == std::string_view::npos) continue;
-        if (const auto address = parse_hex(trim(text.substr(0, colon)))) listing.cpuid.insert(*address);
+        if (start) listing.cpuid.insert(*start);
     }
     return listing;
 }
@@ -95,6 +104,23 @@ TEST_P(RealFile, EverySiteIsACpuidForObjdumpToo) {
     std::printf("%s: %zu of the %zu CPUID instructions that objdump lists; %zu undecided; %lld us\n", path.c_str(), covered,
                 listing.cpuid.size(), scan->undecided.size(),
                 static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+    // Nothing that objdump knows of leads to the bytes that a patch moves, and they are whole instructions for it, too.
+    for (const SitePatch& patch : scan->patches) {
+        const auto site = std::ranges::find(scan->sites, patch.file_offset, &Site::file_offset);
+        ASSERT_NE(site, scan->sites.end());
+        SCOPED_TRACE(fmt::format("site at {:#x}", site->address));
+        EXPECT_TRUE(listing.starts.contains(site->address + patch.length));
+        EXPECT_TRUE(std::ranges::equal(file.bytes().subspan(patch.file_offset, patch.length),
+                                       std::span(patch.original).first(patch.length)));
+        for (std::uint64_t moved = site->address + 1; moved < site->address + patch.length; ++moved) {
+            EXPECT_FALSE(listing.targets.contains(moved)) << std::hex << moved;
+        }
+    }
+    if (!scan->patches.empty()) {
+        EXPECT_GT(listing.targets.size(), 100U) << "the listing was not understood";
+    }
+    std::printf("%s: %zu of %zu sites can be patched\n", path.c_str(), scan->patches.size(), scan->sites.size());
+
     // What objdump lists and we do not is either undecided or proven to be no instruction of its own; with the compiled
     // libraries of any distribution nearly all are sites.
     EXPECT_GE(covered * 10, listing.cpuid.size() * 7);

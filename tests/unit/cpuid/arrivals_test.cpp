@@ -1,0 +1,169 @@
+// The raw scans against naive ones, and what may move against what the decoder says about it, over random bytes.
+#include "cpuid/arrivals.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <set>
+
+#include "cpuid/decoder.h"
+#include "cpuid/movable.h"
+
+namespace cpulevel::cpuid {
+namespace {
+
+using Found = std::set<std::size_t>;
+
+constexpr std::uint64_t kAddress = 0x401000;
+
+// Many opcodes of branches, and displacements that stay near, so that there is something to find.
+std::vector<std::byte> random_code(std::mt19937& random, std::size_t size) {
+    constexpr std::array<unsigned, 12> kFrequent{0xE8, 0xE9, 0xEB, 0x0F, 0x85, 0x74, 0xC7, 0xF8, 0x8D, 0x05, 0x00, 0xFF};
+    std::vector<std::byte> code(size);
+    for (std::byte& each : code) {
+        each = static_cast<std::byte>(random() % 2 == 0 ? kFrequent[random() % kFrequent.size()] : random() & 0xFFU);
+    }
+    return code;
+}
+
+// Four random bytes are never a displacement that stays in there: plants some that do, most of them behind opcodes.
+void plant_displacements(std::mt19937& random, std::vector<std::byte>& code) {
+    constexpr std::array<std::array<unsigned, 2>, 6> kOpcodes{
+        {{0x90, 0xE8}, {0x90, 0xE9}, {0x0F, 0x84}, {0xC7, 0xF8}, {0x8D, 0x3D}, {0x8B, 0x05}}};
+    for (std::size_t at = 2; at + 4 <= code.size(); at += 4 + random() % 16) {
+        const auto displacement = static_cast<std::int32_t>(random() % code.size()) - static_cast<std::int32_t>(at + 4);
+        std::memcpy(&code[at], &displacement, sizeof displacement);
+        const auto& opcode = kOpcodes[random() % kOpcodes.size()];
+        code[at - 2] = static_cast<std::byte>(opcode[0]);
+        code[at - 1] = static_cast<std::byte>(opcode[1]);
+    }
+}
+
+std::vector<Intervals::Interval> random_intervals(std::mt19937& random, std::size_t code_size) {
+    std::vector<Intervals::Interval> intervals;
+    for (std::uint64_t at = kAddress + random() % 50; at + 20 < kAddress + code_size; at += 20 + random() % 200) {
+        intervals.push_back({at, at + 1 + random() % 19});
+    }
+    return intervals;
+}
+
+std::optional<std::size_t> naive_find(const std::vector<Intervals::Interval>& intervals, std::uint64_t address) {
+    for (std::size_t index = 0; index < intervals.size(); ++index) {
+        if (address >= intervals[index].begin && address < intervals[index].end) return index;
+    }
+    return std::nullopt;
+}
+
+template <class T>
+T read(const std::vector<std::byte>& bytes, std::size_t at) {
+    T value;
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return value;
+}
+
+// Every branch that a decoder would see if it started at any byte.
+TEST(Arrivals, EveryDirectBranchFromAnyByteIsFound) {
+    std::mt19937 random(20);
+    auto decoder = Decoder::open(CodeMode::bits64);
+    ASSERT_TRUE(decoder);
+    std::size_t long_branches = 0;
+    std::size_t short_branches = 0;
+    for (int round = 0; round < 40; ++round) {
+        auto code = random_code(random, 2000);
+        plant_displacements(random, code);
+        const auto list = random_intervals(random, code.size());
+        const Intervals intervals(list);
+        Found found;
+        find_long_arrivals(code, kAddress, intervals, [&](std::size_t index) { found.insert(index); });
+        for (std::size_t index = 0; index < list.size(); ++index) {
+            if (has_short_arrival(code, kAddress, list[index], 0, 0)) found.insert(index);
+        }
+        for (std::size_t at = 0; at < code.size(); ++at) {
+            const auto instruction = decoder->decode(std::span(code).subspan(at), kAddress + at);
+            if (!instruction || !instruction->target) continue;
+            const auto index = naive_find(list, *instruction->target);
+            if (!index) continue;
+            const unsigned prefixes = read_prefixes(std::span(code).subspan(at), CodeMode::bits64).count;
+            ++(instruction->length == prefixes + 2 ? short_branches : long_branches);
+            EXPECT_TRUE(found.contains(*index)) << "round " << round << ", branch at " << at;
+        }
+    }
+    EXPECT_GT(short_branches, 100U);  // or the test is none
+    EXPECT_GT(long_branches, 100U);
+}
+
+TEST(Arrivals, LongOnesAreThoseOfTheirDefinition) {
+    std::mt19937 random(21);
+    std::size_t arrivals = 0;
+    for (int round = 0; round < 100; ++round) {
+        auto code = random_code(random, 1000);
+        const auto list = random_intervals(random, code.size());
+        plant_displacements(random, code);
+        Found found;
+        find_long_arrivals(code, kAddress, Intervals(list), [&](std::size_t index) { found.insert(index); });
+        Found expected;
+        for (std::size_t at = 1; at + 4 <= code.size(); ++at) {
+            const auto before = std::to_integer<unsigned>(code[at - 1]);
+            const auto second = at >= 2 ? std::to_integer<unsigned>(code[at - 2]) : 0U;
+            const bool leads = before == 0xE8 || before == 0xE9 || (second == 0x0F && before >= 0x80 && before <= 0x8F) ||
+                               (second == 0xC7 && before == 0xF8) ||
+                               (second == 0x8D && (before >> 6U) == 0 && (before & 7U) == 5);
+            const auto target = kAddress + at + 4 + static_cast<std::uint64_t>(std::int64_t{read<std::int32_t>(code, at)});
+            if (const auto index = naive_find(list, target); leads && index) expected.insert(*index);
+        }
+        EXPECT_EQ(found, expected);
+        arrivals += expected.size();
+    }
+    EXPECT_GT(arrivals, 200U);
+}
+
+TEST(Arrivals, PointersAndImmediates) {
+    std::mt19937 random(22);
+    const std::vector<Intervals::Interval> list{{0x401001, 0x401007}, {0x401100, 0x401101}, {0x402003, 0x402010}};
+    const Intervals intervals(list);
+    for (int round = 0; round < 200; ++round) {
+        std::vector<std::byte> bytes(64);
+        const std::size_t at = random() % 57;
+        const std::uint64_t value = 0x401000 + (random() % 2 == 0 ? random() % 0x10 : random() % 0x1020);
+        std::memcpy(&bytes[at], &value, sizeof value);
+        Found pointers;
+        Found immediates;
+        find_pointers(bytes, intervals, [&](std::size_t index) { pointers.insert(index); });
+        find_immediates(bytes, intervals, [&](std::size_t index) { immediates.insert(index); });
+        const auto index = naive_find(list, value);
+        EXPECT_EQ(pointers, index && at % 4 == 0 ? Found{*index} : Found{});
+        EXPECT_EQ(immediates, index ? Found{*index} : Found{});
+    }
+}
+
+// What moves must never be something that the decoder knows to lead elsewhere.
+TEST(Movable, NeverABranchOrSystemCallOrCpuid) {
+    std::mt19937 random(23);
+    auto decoder = Decoder::open(CodeMode::bits64);
+    ASSERT_TRUE(decoder);
+    std::size_t moved = 0;
+    std::size_t relative = 0;
+    for (int round = 0; round < 300000; ++round) {
+        std::array<std::byte, kMaximumInstructionLength> bytes{};
+        for (std::byte& each : bytes) each = static_cast<std::byte>(random() & 0xFFU);
+        const auto instruction = decoder->decode(bytes, kAddress);
+        if (!instruction) continue;
+        const auto whole = std::span<const std::byte>(bytes).first(instruction->length);
+        const auto result = movable(whole);
+        if (!result) continue;
+        ++moved;
+        EXPECT_EQ(instruction->flow, Flow::next);
+        EXPECT_FALSE(instruction->target || instruction->system_call || instruction->cpuid_opcode);
+        if (!result->rip_displacement) continue;
+        ++relative;
+        EXPECT_LE(*result->rip_displacement + 4, instruction->length);
+        EXPECT_EQ(std::to_integer<unsigned>(whole[*result->rip_displacement - 1]) & 0xC7U, 0x05U);
+    }
+    EXPECT_GT(moved, 10000U);
+    EXPECT_GT(relative, 100U);
+}
+
+}  // namespace
+}  // namespace cpulevel::cpuid
