@@ -47,9 +47,12 @@ std::optional<Shape> one_byte_shape(unsigned opcode) {
         case 0xA9: return Shape{.immediate = Immediate::word_or_dword};                 // test
         case 0x69: case 0x81: return kModrmDword;                                       // imul, group 1
         case 0x6B: case 0x80: case 0x83: case 0xC0: case 0xC1: return kModrmByte;       // imul, group 1, shifts
-        case 0xC6: return Shape{.modrm = true, .immediate = Immediate::byte, .allowed = regs({0})};           // mov; /7 XABORT
-        case 0xC7: return Shape{.modrm = true, .immediate = Immediate::word_or_dword, .allowed = regs({0})};  // mov; /7 XBEGIN
-        case 0xF6: case 0xF7: return Shape{.modrm = true, .allowed = regs({2, 3, 4, 5})};  // not, neg, mul, imul; /0 below
+        case 0xC6:  // mov; /7 is XABORT
+            return Shape{.modrm = true, .immediate = Immediate::byte, .allowed = regs({0})};
+        case 0xC7:  // mov; /7 is XBEGIN
+            return Shape{.modrm = true, .immediate = Immediate::word_or_dword, .allowed = regs({0})};
+        case 0xF6: case 0xF7:  // not, neg, mul, imul; /0 below
+            return Shape{.modrm = true, .allowed = regs({2, 3, 4, 5})};
         case 0xFE: return Shape{.modrm = true, .allowed = regs({0, 1})};                // inc, dec
         case 0xFF: return Shape{.modrm = true, .allowed = regs({0, 1, 6})};             // inc, dec, push; others branch
         default: return std::nullopt;

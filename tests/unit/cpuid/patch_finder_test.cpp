@@ -64,8 +64,8 @@ TEST(PatchFinder, MovesWholeInstructions) {
 
 TEST(PatchFinder, NamesOperandsRelativeToRip) {
     // cpuid; mov $imm8, disp(%rip); lea disp(%rip), %rax is too far behind to move.
-    const SiteScan found =
-        scan(Elf64Builder(kCpuid + code({0xC6, 0x05, 0, 1, 0, 0, 7, 0x48, 0x8D, 0x05, 0, 1, 0, 0}) + kRet).whole_function().build());
+    const Bytes behind = code({0xC6, 0x05, 0, 1, 0, 0, 7, 0x48, 0x8D, 0x05, 0, 1, 0, 0});
+    const SiteScan found = scan(Elf64Builder(kCpuid + behind + kRet).whole_function().build());
     ASSERT_EQ(found.patches.size(), 1U);
     EXPECT_EQ(found.patches[0].length, 9);
     ASSERT_EQ(found.patches[0].operand_count, 1);
@@ -76,8 +76,8 @@ TEST(PatchFinder, ABranchMayLeadToTheSiteAndBehindButNotBetween) {
     for (const int target : {0, 1, 2, 3, 4, 5, 6}) {
         SCOPED_TRACE(target);
         // The branch stands behind the moved bytes: jne target. One into an instruction makes the decode unbelievable.
-        const SiteScan found = scan(
-            Elf64Builder(kSixBytes + code({0x75, static_cast<unsigned>(target - 8) & 0xFFU}) + kRet).whole_function().build());
+        const Bytes branch = code({0x75, static_cast<unsigned>(target - 8) & 0xFFU});
+        const SiteScan found = scan(Elf64Builder(kSixBytes + branch + kRet).whole_function().build());
         const bool free = target == 0 || target == 6;
         EXPECT_EQ(found.patches.size(), free ? 1U : 0U);
     }
@@ -139,7 +139,9 @@ TEST(PatchFinder, TheLeafInFrontIsNoBranch) {
 TEST(PatchFinder, BranchesOfOtherFunctionsCountWhereverTheyStand) {
     // The function is [0, 7); what follows is not known to be code, and the branches are at odd places in it.
     const Bytes function = kSixBytes + kRet;
-    const auto with = [&](const Bytes& behind) { return refusal(Elf64Builder(function + behind + nops(8)).function(0, 7).build()); };
+    const auto with = [&](const Bytes& behind) {
+        return refusal(Elf64Builder(function + behind + nops(8)).function(0, 7).build());
+    };
     for (const std::int64_t target : {-1, 0, 1, 2, 3, 4, 5, 6}) {
         SCOPED_TRACE(target);
         const auto expected = target >= 1 && target <= 5 ? std::optional(PatchRefusal::branch_target) : std::nullopt;
@@ -205,6 +207,27 @@ TEST(PatchFinder, ASwitchLeadsWhereItsTableSays) {
     EXPECT_EQ(with({22, 22, 6, 0}), std::nullopt);
     EXPECT_EQ(with({22, 4}), PatchRefusal::branch_target);
     EXPECT_EQ(with({22, 22, 2}), PatchRefusal::branch_target);
+}
+
+TEST(PatchFinder, BytesThatAreMappedTwiceStayAsTheyAre) {
+    Bytes file = Elf64Builder(kSixBytes + kRet).whole_function().build();
+    EXPECT_EQ(refusal(file), std::nullopt);
+    // Another table of program headers at the end: the only one twice, the second time at another address.
+    Elf64_Ehdr header{};
+    std::memcpy(&header, file.data(), sizeof header);
+    Elf64_Phdr program{};
+    std::memcpy(&program, file.data() + header.e_phoff, sizeof program);
+    program.p_filesz = program.p_memsz = file.size() - program.p_offset;
+    header.e_phoff = file.size();
+    header.e_phnum = 2;
+    std::memcpy(file.data(), &header, sizeof header);
+    for (const std::uint64_t address : {kText, kText + 0x100000}) {
+        program.p_vaddr = address;
+        const std::size_t at = file.size();
+        file.resize(at + sizeof program);
+        std::memcpy(file.data() + at, &program, sizeof program);
+    }
+    EXPECT_EQ(refusal(file), PatchRefusal::undecoded);
 }
 
 TEST(PatchFinder, OfThirtyTwoBitCodeThereIsNothing) {
