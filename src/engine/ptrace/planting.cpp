@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 
 #include "cpuid/stub_area.h"
 #include "engine/ptrace/memory_map.h"
@@ -31,6 +32,16 @@ std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
 bool is_loader(std::string_view path) {
     const std::string_view file = path.substr(path.rfind('/') + 1);
     return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
+}
+
+// HotSpot executes CPUID between threads that write code and threads that run it, for its effect on instruction fetch
+// alone (OrderAccess::cross_modify_fence). A stub that answers from memory does not have that effect; a trap has it.
+bool needs_a_serializing_cpuid(std::string_view path) { return path.substr(path.rfind('/') + 1) == "libjvm.so"; }
+
+std::string file_name(int fd) {
+    std::array<char, 4096> path;
+    const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), path.data(), path.size());
+    return size < 0 ? std::string{} : std::string(path.data(), static_cast<std::size_t>(size));
 }
 
 }  // namespace
@@ -63,7 +74,7 @@ std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd) {
 }
 
 void Planter::size_area(CodeModule& module, bool is_32bit) const {
-    if (is_32bit || table_.empty() || module.scan->patches.empty()) return;
+    if (is_32bit || table_.empty() || module.scan->patches.empty() || module.serializes) return;
     module.area_size = cpuid::stub_area_size(table_, module.scan->patches.size());
 }
 
@@ -104,6 +115,7 @@ std::optional<CodeModule> Planter::examine_mapping(pid_t pid, std::uint64_t star
     CodeModule module;
     if (file.valid()) module.scan = scan(file.get());
     if (!module.scan) return std::nullopt;
+    module.serializes = needs_a_serializing_cpuid(file_name(file.get()));
     module.mappings.push_back({start, start + length, offset});
     size_area(module, is_32bit);
     return module;

@@ -52,6 +52,7 @@ struct CodeModule {
     };
     std::shared_ptr<const cpuid::SiteScan> scan;
     std::vector<Mapping> mappings;
+    bool serializes = false;      // it uses CPUID as a barrier, which memory cannot answer
     bool loads = false;           // a dynamic loader: its mmap calls are watched
     std::uint64_t below = 0;      // an address under which an area would lie near
     std::size_t area_size = 0;    // bytes that its stubs need; 0: none
