@@ -26,7 +26,7 @@ constexpr sock_filter jump_equal(std::uint64_t number, std::uint8_t yes, std::ui
 constexpr sock_filter load(std::size_t offset) {
     return statement(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
 }
-// The low half of an argument: all that prctl looks at in its numbers (they are ints).
+// The low half of an argument: all that arch_prctl looks at in its option (an int).
 constexpr std::size_t argument(std::size_t index) { return offsetof(seccomp_data, args) + 8 * index; }
 
 bool has_capability(unsigned capability) {
@@ -45,32 +45,25 @@ bool call_filter_possible() {
 }
 
 int install_call_filter(FilterCookie cookie) {
-    constexpr auto trace = statement(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    constexpr auto trace = statement(BPF_RET | BPF_K, SECCOMP_RET_TRACE | kFilterMessage);
     constexpr auto allow = statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     const SyscallNumbers& wide = syscall_numbers(false);
     const SyscallNumbers& narrow = syscall_numbers(true);
     std::array program{
-        load(offsetof(seccomp_data, arch)),       //  0
-        jump_equal(wide.audit_arch, 0, 3),         //  1: else 5
-        load(offsetof(seccomp_data, nr)),         //  2
-        jump_equal(wide.prctl, 5, 0),              //  3: 9
-        jump_equal(wide.arch_prctl, 9, 14),        //  4: 14, else allow
-        jump_equal(narrow.audit_arch, 0, 13),        //  5: else allow
-        load(offsetof(seccomp_data, nr)),         //  6
-        jump_equal(narrow.prctl, 1, 0),              //  7: 9
-        jump_equal(narrow.arch_prctl, 5, 10),        //  8: 14, else allow
-        load(argument(0)),                        //  9: prctl
-        jump_equal(PR_SET_MM, 0, 8),              // 10: else allow
-        load(argument(1)),                        // 11
-        jump_equal(PR_SET_MM_AUXV, 4, 0),         // 12: 17
-        jump_equal(PR_SET_MM_MAP, 3, 5),          // 13: 17, else allow
-        load(argument(0)),                        // 14: arch_prctl
-        jump_equal(kArchGetCpuid, 1, 0),          // 15: 17
-        jump_equal(kArchSetCpuid, 0, 2),          // 16: 17, else allow
-        load(argument(5)),                        // 17
-        jump_equal(cookie, 0, 1),                 // 18: ours: allow, else trace
-        allow,                                    // 19
-        trace,                                    // 20
+        load(offsetof(seccomp_data, arch)),     //  0
+        jump_equal(wide.audit_arch, 0, 2),      //  1: else 4
+        load(offsetof(seccomp_data, nr)),       //  2
+        jump_equal(wide.arch_prctl, 3, 8),      //  3: 7, else allow
+        jump_equal(narrow.audit_arch, 0, 7),    //  4: else allow
+        load(offsetof(seccomp_data, nr)),       //  5
+        jump_equal(narrow.arch_prctl, 0, 5),    //  6: 7, else allow
+        load(argument(0)),                      //  7
+        jump_equal(kArchGetCpuid, 1, 0),        //  8: 10
+        jump_equal(kArchSetCpuid, 0, 2),        //  9: 10, else allow
+        load(argument(5)),                      // 10
+        jump_equal(cookie, 0, 1),               // 11: ours: allow, else trace
+        allow,                                  // 12
+        trace,                                  // 13
     };
     sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
     constexpr unsigned kFlags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;  // no store bypass mitigation on our account

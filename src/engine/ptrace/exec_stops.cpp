@@ -58,9 +58,11 @@ prctl_mm_map memory_borders(const ProcStat& stat, std::uint64_t vector_at, std::
 
 void Supervisor::level_program(Thread& thread) {
     const pid_t pid = thread.tid;
+    take_marks(*thread.space);  // what the old image's programs have set until its end
     const inherit::Marks marks = thread.space->marks;
     thread.space = std::make_shared<AddressSpace>();
     AddressSpace& space = *thread.space;
+    space.marks = marks;
 
     ExecRecord record;
     record.pid = pid;
@@ -144,6 +146,12 @@ void Supervisor::finish_start(Thread& thread, ExecRecord record, std::span<const
     if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
     thread.phase = Phase::running;
     if (trapped) put_signal_state_back(thread, SIGTRAP);
+    if (const auto registers = Registers::get(thread.tid)) {
+        const auto followed = follow_vector(thread.tid, *thread.space, *registers);
+        if (!followed && record.problem.empty()) {
+            record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
+        }
+    }
     const bool uncovered = !record.problem.empty();
     log_.exec(std::move(record));
     if (uncovered && options_.kill_uncovered) {
@@ -151,6 +159,16 @@ void Supervisor::finish_start(Thread& thread, ExecRecord record, std::span<const
     } else if (thread.phase == Phase::running) {
         resume(thread.tid, Resume::run);
     }
+}
+
+// From here on a vector that differs was set by a program.
+Result<void> Supervisor::follow_vector(pid_t pid, AddressSpace& space, const Registers& registers) {
+    space.abi = registers.abi();
+    auto saved = SavedVector::open(pid, registers.is_32bit() ? inherit::WordSize::bits32 : inherit::WordSize::bits64);
+    if (!saved) return std::unexpected(saved.error());
+    space.saved = std::move(*saved);
+    remember_vector(space);
+    return {};
 }
 
 // Root's tracer may switch the tracee's filters off for the few instructions of the stub (PTRACE_O_SUSPEND_SECCOMP,

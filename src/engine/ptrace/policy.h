@@ -34,7 +34,7 @@ struct Policy {
     std::vector<std::byte> table;  // the same for programs' own memory (cpuid/flat_table.h); empty: text is not changed
     VectorLengths vector_lengths;
     bool set_saved_vector = false;  // PR_SET_MM_MAP works here
-    bool watch_calls = false;       // the call filter is there: marks are seen, ARCH_SET_CPUID is virtual
+    bool watch_calls = false;       // the call filter is there: ARCH_SET_CPUID is virtual
     FilterCookie cookie = 0;
 };
 

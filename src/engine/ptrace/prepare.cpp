@@ -30,7 +30,21 @@ Channel cpuid_channel(CpuidMethod method) {
     return {};
 }
 
-// What is the same for `run` and `inherit`: the saved vector and the calls that are watched.
+// A program that sets CPUID faulting itself would switch the level off; the filter (call_filter.h) keeps it virtual.
+void watch_faulting(Preparation& preparation) {
+    Policy& policy = preparation.policy;
+    policy.watch_calls = call_filter_possible() && probe::seccomp().works == Works::yes;
+    while (policy.watch_calls && policy.cookie == 0) {
+        if (::getrandom(&policy.cookie, sizeof policy.cookie, 0) < 0) break;
+    }
+    if (policy.watch_calls) return;
+    preparation.coverage.push_back(
+        {"CPUID faulting that programs set", ChannelState::none,
+         "no seccomp filter can be installed here without changing what set-user-ID programs do: a program that calls "
+         "arch_prctl(ARCH_SET_CPUID, 1) sees the real CPU"});
+}
+
+// What is the same for `run` and `inherit`: the vectors.
 Preparation prepare_vectors() {
     Preparation preparation;
     const Capability set_mm_map = probe::set_mm_map();
@@ -39,18 +53,7 @@ Preparation prepare_vectors() {
     preparation.coverage.push_back({"auxiliary vector on the stack", ChannelState::full, ""});
     preparation.coverage.push_back({"/proc/PID/auxv, PR_GET_AUXV", saved ? ChannelState::full : ChannelState::none,
                                     saved ? "" : set_mm_map.missing});
-    const bool watch = call_filter_possible() && probe::seccomp().works == Works::yes;
-    preparation.policy.watch_calls = watch;
-    if (watch) {
-        while (preparation.policy.cookie == 0) {
-            if (::getrandom(&preparation.policy.cookie, sizeof preparation.policy.cookie, 0) < 0) break;
-        }
-    }
-    preparation.coverage.push_back(
-        {"vectors that programs set by prctl", watch ? ChannelState::full : ChannelState::none,
-         watch ? ""
-               : "no seccomp filter can be installed here without changing what set-user-ID programs do: what a program "
-                 "sets for itself is not inherited by the programs it starts"});
+    preparation.coverage.push_back({"vectors that programs set by prctl", ChannelState::full, ""});
     return preparation;
 }
 
@@ -88,6 +91,7 @@ Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& ho
                                                        : CpuidMethod::none;
         impose(preparation.policy, level, host, method, options.may_patch);
         preparation.coverage.push_back(cpuid_channel(method));
+        if (method == CpuidMethod::faulting) watch_faulting(preparation);
     } else {
         impose(preparation.policy, level, host, CpuidMethod::none, false);
         if (level.architecture == arch::Architecture::aarch64) prepare_arm(level, preparation);

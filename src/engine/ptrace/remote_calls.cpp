@@ -86,10 +86,6 @@ bool Supervisor::start_restore_ignore(Thread& thread, int signal) {
 }
 
 void Supervisor::on_syscall_stop(Thread& thread) {
-    if (thread.phase == Phase::watched_call) {
-        finish_watched_call(thread);
-        return;
-    }
     const auto registers = Registers::get(thread.tid);
     if (thread.phase != Phase::remote_call || !registers) {
         resume(thread.tid, Resume::run);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,6 +91,12 @@ void tell_front(int fd, const std::string& text) {
     ::sigdelset(&but_one, SIGUSR2);
     ::sigprocmask(SIG_SETMASK, &but_one, nullptr);
     if (::getppid() != setup.front) ::_exit(0);
+    // One file is open for each memory image of the tree (saved_vector.h). The program's own limit stays as it is.
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
 
     RunLog log({setup.options.verbose, std::move(verbose_to), setup.options.report_path, front.get(),
                 setup.preparation.policy.level_name, std::string(name(setup.preparation.policy.method)), setup.command,

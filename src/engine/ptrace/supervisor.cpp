@@ -26,8 +26,7 @@ bool is_stop_signal(int signal) {
 
 // How a thread goes on that was interrupted: one that we watch to the end of a system call stays watched.
 Resume going_on(const Thread& thread) {
-    const bool watched = thread.phase == Phase::remote_call || thread.phase == Phase::watched_call;
-    return watched ? Resume::until_syscall : Resume::run;
+    return thread.phase == Phase::remote_call ? Resume::until_syscall : Resume::run;
 }
 
 // What the child that `parent` is just bearing shares with it. Told by the call itself: the event's kind follows the
@@ -51,7 +50,9 @@ std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
 
 std::uint64_t Supervisor::options() const {
     std::uint64_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                            PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP;
+                            PTRACE_O_TRACECLONE;
+    // Only with a filter of ours: a program's own filter that says "ask the tracer" gets ENOSYS where there is none.
+    if (policy_.watch_calls) options |= PTRACE_O_TRACESECCOMP;
     if (options_.kill_tree_with_us) options |= PTRACE_O_EXITKILL;
     return options;
 }
@@ -163,9 +164,28 @@ void Supervisor::on_birth(Thread& parent) {
         child.start_mask = parent.start_mask;
         child.start_ignored = parent.start_ignored;
         child.cpuid_faults_for_program = parent.cpuid_faults_for_program;
-        adopt_birth(child, (flags & kCloneVm) != 0 ? parent.space : std::make_shared<AddressSpace>(*parent.space));
+        adopt_birth(child, (flags & kCloneVm) != 0 ? parent.space : copied_space(*parent.space, child.tid));
     }
     resume(parent.tid, going_on(parent));
+}
+
+// The kernel has copied the saved vector with the rest of the image (rule 2).
+std::shared_ptr<AddressSpace> Supervisor::copied_space(AddressSpace& parent, pid_t child) {
+    auto space = std::make_shared<AddressSpace>(parent);
+    if (!parent.saved) return space;
+    auto saved = SavedVector::open(child, parent.saved->word_size());
+    if (saved) {
+        space->saved = std::move(*saved);
+        return space;
+    }
+    // What its parent has set until now is all that can be known; a child that is gone already needs no more.
+    take_marks(*space);
+    space->saved = nullptr;
+    const int error = saved.error().errno_value;
+    if (error != ENOENT && error != ESRCH) {
+        log_.problem(child, "what it sets by prctl for its programs cannot be seen: " + saved.error().message());
+    }
+    return space;
 }
 
 void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space) {
@@ -192,6 +212,14 @@ bool Supervisor::adopt_orphan(Thread& child) {
     auto space = std::make_shared<AddressSpace>();
     space->unknown_traps = true;
     const auto registers = Registers::get(child.tid);
+    if (registers) follow_vector(child.tid, *space, *registers);
+    if (space->saved) {
+        // Whether its parent was marked cannot be asked any more. Taking it as marked with what it was given has the
+        // same effect on this machine.
+        if (const auto vector = space->saved->read()) {
+            space->marks = inherit::after_prctl({}, space->abi, *vector);
+        }
+    }
     for (const MemoryMapping& mapping : read_memory_map(child.tid)) {
         if (registers && mapping.path == "[vdso]") {
             space->syscall_gadget = find_gadget(child.tid, mapping.start, registers->is_32bit());

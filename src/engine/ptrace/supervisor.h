@@ -66,6 +66,7 @@ class Supervisor {
     void on_birth(Thread& parent);
     void on_first_stop(Thread& thread, int stop_signal);
     bool adopt_orphan(Thread& child);
+    std::shared_ptr<AddressSpace> copied_space(AddressSpace& parent, pid_t child);
     void adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space);
     void continue_front();
     void on_exec(pid_t tid);
@@ -74,6 +75,7 @@ class Supervisor {
     void on_group_stop(Thread& thread, int stop_signal);
 
     // exec_stops.cpp
+    Result<void> follow_vector(pid_t pid, AddressSpace& space, const Registers& registers);
     void level_program(Thread& thread);
     bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
                     RemoteAddress vector_at, std::size_t vector_size);
@@ -96,7 +98,6 @@ class Supervisor {
     void finish_remote_call(Thread& thread, const Registers& registers);
     // watched_calls.cpp
     void on_watched_call(Thread& thread);
-    void finish_watched_call(Thread& thread);
     RemoteAddress find_gadget(pid_t pid, std::uint64_t vdso, bool is_32bit);
 
     const Policy& policy_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/ptrace/registers.h"
+#include "engine/ptrace/saved_vector.h"
 #include "inherit/marks.h"
 
 namespace cpulevel::engine::ptrace {
@@ -23,7 +24,10 @@ struct PlantedTrap {
 
 // One memory image (mm): shared by threads and by a vfork child, copied by fork, replaced by exec.
 struct AddressSpace {
-    inherit::Marks marks;
+    inherit::Marks marks;            // as of the last take_marks()
+    std::shared_ptr<const SavedVector> saved;
+    inherit::HwcapWords known_words;  // of the saved vector, as of then
+    inherit::AbiFamily abi = inherit::AbiFamily::x86;
     bool levelled = false;           // an exec under our eyes made it
     bool unknown_traps = false;      // a copy of one that was gone before it could be asked: `traps` is not complete
     std::vector<PlantedTrap> traps;  // by address
@@ -37,7 +41,6 @@ enum class Phase : std::uint8_t {
     running,        // on its own
     exec_stub,      // runs ExecStub; ends in a trap
     remote_call,    // runs one system call for us at the gadget, watched from stop to stop
-    watched_call,   // is in a system call of its own that replaces its saved vector, until its exit
 };
 
 struct NewProgram;  // supervisor.h
