@@ -7,7 +7,7 @@ target_compile_options(cpulevel_warnings INTERFACE
 # When it optimises, GCC 12 warns of std::string's operator+ (GCC bug 105651, fixed in 13) and of an empty
 # std::optional<std::string> (105562). The debug build and clang-tidy look for what these would find.
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(cpulevel_warnings INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+  target_compile_options(cpulevel_warnings INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow)
 endif()
 if(CPULEVEL_SANITIZE)
   add_compile_options(-fsanitize=${CPULEVEL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
