@@ -8,9 +8,12 @@ build='ca-certificates ccache clang-19 cmake g++ libbenchmark-dev libbpf-dev lib
   libfmt-dev libgmock-dev libgtest-dev make ninja-build nlohmann-json3-dev python3 scdoc zlib1g-dev'
 # What `make demo` runs bare and levelled.
 demo='openssl python3'
-# Real programs that the system tests run, compilers for the victims, clang for the fuzz targets.
-test='bubblewrap clang-19 cpuid default-jre-headless file gcc-multilib gdb git golang-go libclang-rt-19-dev musl-tools
+# Real programs that the system tests run, compilers for the victims, clang for the fuzz targets. Not gcc-multilib: it
+# conflicts with the cross compilers of the lab; gcc-12-multilib does not.
+test='bubblewrap clang-19 cpuid default-jre-headless file gcc-12-multilib gdb git golang-go libclang-rt-19-dev musl-tools
   nodejs openssl procps python3-jsonschema python3-numpy rustc strace util-linux'
+# Cross compilers for arm64 (and its 32-bit programs), and the emulators.
+lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf qemu-system-arm qemu-system-x86'
 bench='openssl proot qemu-user strace'
 lint='clang-format-19 clang-tidy-19 shellcheck'
 
@@ -20,9 +23,10 @@ for group in "$@"; do
         build) wanted="$wanted $build" ;;
         demo) wanted="$wanted $demo" ;;
         test) wanted="$wanted $test" ;;
+        lab) wanted="$wanted $lab" ;;
         bench) wanted="$wanted $bench" ;;
         lint) wanted="$wanted $lint" ;;
-        *) echo "setup: unknown group '$group' (build, demo, test, bench, lint)" >&2; exit 2 ;;
+        *) echo "setup: unknown group '$group' (build, demo, test, lab, bench, lint)" >&2; exit 2 ;;
     esac
 done
 
