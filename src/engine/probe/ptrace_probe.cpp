@@ -187,6 +187,8 @@ Capability ptrace(const std::string& root) {
     std::optional<Fd> program;
 #if defined(__x86_64__)
     if (auto file = executable_memory_file(stack_printer_x86_64())) program = std::move(*file);
+#elif defined(__aarch64__)
+    if (auto file = executable_memory_file(stack_printer_aarch64())) program = std::move(*file);
 #endif
     const int program_fd = program ? program->get() : -1;
     const auto answer = ask_child<Traced>([program_fd](Traced& traced) {
@@ -213,8 +215,7 @@ Capability ptrace(const std::string& root) {
         if (traced.failed_at == Step::done && program_fd >= 0) return;
         ::kill(pid, SIGKILL);
         int status = 0;
-        while (wait_for(pid, status) == 0 && !WIFEXITED(status) && !WIFSIGNALED(status)) {
-        }
+        while (wait_for(pid, status) == 0 && WIFSTOPPED(status)) resume(pid);  // also a killed one stops at its exit
     });
     const std::string yama = explain_yama(root);
     if (!answer.value) {
