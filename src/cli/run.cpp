@@ -1,5 +1,7 @@
 // `cpulevel run`: a program, and all that it starts, under a level.
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/level_argument.h"
@@ -10,12 +12,65 @@ namespace cpulevel::cli {
 
 namespace {
 
+#if defined(__aarch64__)
+constexpr const char* kDefaultLevel = "armv8.0-a";
+#else
+constexpr const char* kDefaultLevel = "x86-64-v2";
+#endif
+
 struct Options {
-    std::string level = "x86-64-v2";
+    std::string level = kDefaultLevel;
     std::string engine = "auto";
     bool no_patch = false;
+    bool accept_real_cpuid = false;
     std::shared_ptr<StartOptions> start = std::make_shared<StartOptions>();
 };
+
+// With the kernel engine programs execute the real CPUID, where the architecture has it: only with leave.
+bool cpuid_is_no_obstacle(const Options& options, const level::Level& level) {
+    return level.architecture != arch::Architecture::x86_64 || options.accept_real_cpuid;
+}
+
+bool wants_a_record(const StartOptions& start) { return start.run.verbose || !start.run.report_path.empty(); }
+
+// What --engine kernel cannot have is an error; what auto would lose by it is a reason for ptrace (false).
+Result<bool> kernel_engine_chosen(const Options& options, const level::Level& level) {
+    if (options.engine == "ptrace") return false;
+    const bool automatic = options.engine == "auto";
+    if (!cpuid_is_no_obstacle(options, level)) {
+        if (automatic) return false;
+        return machine_error("the kernel engine cannot cover CPUID", "",
+                             "programs would see the level in their auxiliary vector and the real CPU in CPUID",
+                             "use --engine ptrace, or accept it with --accept-real-cpuid");
+    }
+    if (wants_a_record(*options.start)) {
+        if (automatic) return false;
+        return usage_error("--verbose and --report need a supervisor", "--engine kernel",
+                           "nothing of ours is there any more once the program runs");
+    }
+    return true;
+}
+
+// Nothing: auto goes on with ptrace.
+Result<std::optional<engine::kernel::Preparation>> prepare_kernel_engine(const Options& options,
+                                                                         const level::Level& level) {
+    const auto chosen = kernel_engine_chosen(options, level);
+    if (!chosen) return std::unexpected(chosen.error());
+    if (!*chosen) return std::nullopt;
+    auto prepared = engine::kernel::prepare(level);
+    const bool automatic = options.engine == "auto";
+    if (!prepared) {
+        if (automatic) return std::nullopt;
+        return std::unexpected(prepared.error());
+    }
+    if (options.accept_real_cpuid && !options.start->require_full) {
+        std::erase_if(prepared->coverage, [](const engine::Channel& channel) { return channel.name == "CPUID"; });
+    }
+    const bool full = std::ranges::all_of(
+        prepared->coverage, [](const engine::Channel& channel) { return channel.state == engine::ChannelState::full; });
+    if (automatic && !full) return std::nullopt;
+    return std::optional(std::move(*prepared));
+}
 
 Result<int> run_levelled(const Options& options, const std::vector<std::string>& program) {
     if (program.empty()) {
@@ -25,6 +80,9 @@ Result<int> run_levelled(const Options& options, const std::vector<std::string>&
     if (!here) return std::unexpected(here.error());
     const auto level = level_argument(options.level, &*here);
     if (!level) return std::unexpected(level.error());
+    const auto by_kernel = prepare_kernel_engine(options, *level);
+    if (!by_kernel) return std::unexpected(by_kernel.error());
+    if (*by_kernel) return become_program(**by_kernel, *options.start, program);
     const arch::CpuidDump host = here->cpus.empty() ? arch::CpuidDump{} : here->cpus.front().cpuid;
     const auto prepared = engine::ptrace::prepare(*level, host, options.start->run);
     if (!prepared) return std::unexpected(prepared.error());
@@ -34,9 +92,12 @@ Result<int> run_levelled(const Options& options, const std::vector<std::string>&
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
     app.add_option("-l,--level", options->level, kLevelHelp)->capture_default_str();
-    app.add_option("--engine", options->engine, "How the level is enforced")
-        ->check(CLI::IsMember({"auto", "ptrace"}))
+    app.add_option("--engine", options->engine, "How the level is enforced: by a supervisor (ptrace), or by a kernel that inherits "
+                                              "HWCAPs, without one (kernel)")
+        ->check(CLI::IsMember({"auto", "ptrace", "kernel"}))
         ->capture_default_str();
+    app.add_flag("--accept-real-cpuid", options->accept_real_cpuid,
+                 "Let programs see the real CPUID, so that the kernel engine can be used where the kernel has it");
     add_start_options(app, options->start);
     app.add_flag("--no-patch", options->no_patch, "Never change a program's text, also where CPUID faulting is missing");
     return [options](const Invocation& invocation) -> Result<int> {

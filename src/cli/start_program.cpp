@@ -33,6 +33,12 @@ Result<void> tell_coverage(const engine::Coverage& coverage, bool require_full) 
     return {};
 }
 
+int tell_exec_failure(const std::string& program, int error) {
+    const bool absent = error == ENOENT;
+    print_error({ErrorKind::usage, "cannot execute", program, error, {}, absent ? "is it installed, and in PATH?" : ""});
+    return absent ? kNotFound : kNotExecutable;
+}
+
 }  // namespace
 
 void add_start_options(CLI::App& app, const std::shared_ptr<StartOptions>& options) {
@@ -58,14 +64,19 @@ Result<int> start_program(const ptrace::Preparation& preparation, const StartOpt
     const auto outcome = ptrace::run(preparation, run_options, program);
     if (!outcome) return std::unexpected(outcome.error());
     for (const std::string& problem : outcome->problems) print_warning("not covered: " + problem);
-    if (outcome->exec_errno != 0) {
-        const bool absent = outcome->exec_errno == ENOENT;
-        print_error({ErrorKind::usage, "cannot execute", program[0], outcome->exec_errno, {},
-                     absent ? "is it installed, and in PATH?" : ""});
-        return absent ? kNotFound : kNotExecutable;
-    }
+    if (outcome->exec_errno != 0) return tell_exec_failure(program[0], outcome->exec_errno);
     if (outcome->died_of != 0) ptrace::die_of(outcome->died_of);
     return outcome->exit_status;
+}
+
+Result<int> become_program(const engine::kernel::Preparation& preparation, const StartOptions& options,
+                           const std::vector<std::string>& program) {
+    if (const auto told = tell_coverage(preparation.coverage, options.require_full); !told) {
+        return std::unexpected(told.error());
+    }
+    const auto exec_errno = engine::kernel::become(preparation, program);
+    if (!exec_errno) return std::unexpected(exec_errno.error());
+    return tell_exec_failure(program[0], *exec_errno);
 }
 
 }  // namespace cpulevel::cli

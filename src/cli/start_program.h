@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/kernel/kernel.h"
 #include "engine/ptrace/run.h"
 #include "util/error.h"
 
@@ -26,5 +27,9 @@ void add_start_options(CLI::App& app, const std::shared_ptr<StartOptions>& optio
 // ended the program, ends this process by the same one.
 [[nodiscard]] Result<int> start_program(const engine::ptrace::Preparation& preparation, const StartOptions& options,
                                         const std::vector<std::string>& program);
+
+// The same without a supervisor: this process becomes the program, and returns only on failure.
+[[nodiscard]] Result<int> become_program(const engine::kernel::Preparation& preparation, const StartOptions& options,
+                                         const std::vector<std::string>& program);
 
 }  // namespace cpulevel::cli

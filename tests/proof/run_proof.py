@@ -32,7 +32,7 @@ MAY_SKIP_UNPRIVILEGED = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cpulevel", type=pathlib.Path, help="the executable; without it the proof runs bare")
-    parser.add_argument("--engine", default="inherit", help="cpulevel's command and options, up to its `--`")
+    parser.add_argument("--engine", default="inherit", help="cpulevel's command and options, up to its `--`; CPULEVEL is its path")
     parser.add_argument("--proof", type=pathlib.Path, required=True)
     parser.add_argument("--other", type=pathlib.Path, help="the proof, built for the other word size")
     parser.add_argument("--user", action="store_true", help="as an ordinary user (needs root)")
@@ -53,7 +53,8 @@ def main() -> int:
 
         command = []
         if arguments.cpulevel:
-            command += [reachable(arguments.cpulevel), *arguments.engine.split(), "--"]
+            cpulevel = reachable(arguments.cpulevel)
+            command += [cpulevel, *arguments.engine.replace("CPULEVEL", cpulevel).split(), "--"]
         command.append(reachable(arguments.proof))
         if arguments.other:
             command += ["--other", reachable(arguments.other)]

@@ -168,14 +168,19 @@ Capability get_auxv() {
 Capability kernel_inheritance() {
     Capability result{.id = "kernel-inheritance", .title = "HWCAP inheritance by the kernel",
                       .gives = "auxiliary vectors levelled over exec without a supervisor", .missing = {}, .detail = {}};
+#if defined(__x86_64__) || defined(__aarch64__)
 #if defined(__x86_64__)
+    const std::vector<std::byte> image = stack_printer_x86_64();
+#else
+    const std::vector<std::byte> image = stack_printer_aarch64();
+#endif
     NativeAuxVector vector;
     if (!read_own_auxv(vector)) {
         result.missing = "could not be tried: /proc/self/auxv cannot be read";
         return result;
     }
     const Reduced reduced = reduce(vector);
-    const auto program = executable_memory_file(stack_printer_x86_64());
+    const auto program = executable_memory_file(image);
     if (reduced.type == 0 || !program) {
         result.missing = "could not be tried";
         result.detail = reduced.type == 0 ? "no HWCAP word has a bit set" : program.error().message();

@@ -19,12 +19,6 @@ namespace {
 #define MFD_EXEC 0x0010U  // <linux/memfd.h> since 6.3: newer than Debian 12's headers in glibc
 #endif
 
-template <class T>
-void append(std::vector<std::byte>& image, const T& value) {
-    const auto bytes = std::as_bytes(std::span(&value, 1));
-    image.insert(image.end(), bytes.begin(), bytes.end());
-}
-
 // One segment that holds headers and code, and PT_GNU_STACK so that the kernel makes no executable stack.
 template <class Header, class Segment, class Address>
 std::vector<std::byte> make_image(unsigned char elf_class, std::uint16_t machine, Address base,
@@ -49,17 +43,17 @@ std::vector<std::byte> make_image(unsigned char elf_class, std::uint16_t machine
     load.p_flags = PF_R | PF_X;
     load.p_vaddr = load.p_paddr = base;
     load.p_filesz = load.p_memsz = static_cast<decltype(load.p_filesz)>(headers + code.size());
-    load.p_align = 0x1000;
+    load.p_align = 0x10000;  // the largest page size of the machines that we know
     Segment stack{};
     stack.p_type = PT_GNU_STACK;
     stack.p_flags = PF_R | PF_W;
     stack.p_align = 16;
 
-    std::vector<std::byte> image;
-    append(image, header);
-    append(image, load);
-    append(image, stack);
-    for (const std::uint8_t byte : code) image.push_back(std::byte{byte});
+    std::vector<std::byte> image(headers + code.size());
+    std::memcpy(image.data(), &header, sizeof header);
+    std::memcpy(image.data() + sizeof header, &load, sizeof load);
+    std::memcpy(image.data() + sizeof header + sizeof load, &stack, sizeof stack);
+    std::memcpy(image.data() + headers, code.data(), code.size());
     return image;
 }
 
@@ -78,6 +72,23 @@ std::vector<std::byte> stack_printer_x86_64() {
         0x0f, 0x0b,                                                      // ud2: never reached
     };
     return make_image<Elf64_Ehdr, Elf64_Phdr, Elf64_Addr>(ELFCLASS64, EM_X86_64, 0x400000, code);
+}
+
+std::vector<std::byte> stack_printer_aarch64() {
+    constexpr std::array<std::uint32_t, 9> code{
+        0xd2800020,                                    // mov x0, #1
+        0x910003e1,                                    // mov x1, sp
+        0xd2800002 | std::uint32_t{kStackBytes} << 5,                 // mov x2, #kStackBytes
+        0xd2800808,                                    // mov x8, #64 (write)
+        0xd4000001,                                    // svc #0
+        0xd2800000 | std::uint32_t{kTinyExitStatus} << 5,  // mov x0, #kTinyExitStatus
+        0xd2800ba8,                                    // mov x8, #93 (exit)
+        0xd4000001,                                    // svc #0
+        0xd4200000,                                    // brk #0: never reached
+    };
+    std::array<std::uint8_t, sizeof code> bytes;
+    std::memcpy(bytes.data(), code.data(), bytes.size());  // little endian, as the machine that runs it
+    return make_image<Elf64_Ehdr, Elf64_Phdr, Elf64_Addr>(ELFCLASS64, EM_AARCH64, 0x400000, bytes);
 }
 
 std::vector<std::byte> exiter_i386() {

@@ -14,8 +14,9 @@ namespace cpulevel::engine::probe {
 inline constexpr int kTinyExitStatus = 42;
 inline constexpr std::size_t kStackBytes = 416;  // argc, argv[0], two NULLs and 24 auxiliary entries
 
-// x86-64: writes kStackBytes from its first stack pointer to descriptor 1, then exits with kTinyExitStatus.
+// Writes kStackBytes from its first stack pointer to descriptor 1, then exits with kTinyExitStatus.
 [[nodiscard]] std::vector<std::byte> stack_printer_x86_64();
+[[nodiscard]] std::vector<std::byte> stack_printer_aarch64();
 // i386: exits with kTinyExitStatus.
 [[nodiscard]] std::vector<std::byte> exiter_i386();
 
