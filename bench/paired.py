@@ -72,12 +72,13 @@ def works(folder, scale):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
-    spawns, threads, shells = many(300), many(1000), many(100)
+    spawns, forks, threads, shells = many(300), many(500), many(1000), many(100)
     signals, cpuids, steps = many(10000), many(2000), many(200_000_000)
     shell = f"i=0; while [ $i -lt {shells} ]; do /bin/true; i=$((i+1)); done"
     environment = ["/usr/bin/env", "CCACHE_DISABLE=1"]
     return [
         Work("posix_spawn + exec + exit of /bin/true", [tool["spawn"], str(spawns), "/bin/true"], "ms each", spawns / 1e3),
+        Work("fork, end, wait", [tool["forks"], str(forks)], "ms each", forks / 1e3),
         Work("thread start and join", [tool["threads"], str(threads)], "µs each", threads / 1e6),
         Work("shell loop of /bin/true", ["/bin/sh", "-c", shell], "ms each", shells / 1e3),
         Work("make -j2 of a small C project", [*environment, "make", "-s", "-j2", "-C", str(project)], prepare=clean),
@@ -108,7 +109,8 @@ def tools(cpulevel):
                   "qemu-x86_64 -cpu Nehalem": ["qemu-x86_64", "-cpu", "Nehalem"]}
     name = f"cpulevel run --level {LEVEL}"
     if cpulevel:
-        candidates = {name: [cpulevel, "run", "--level", LEVEL, "--"], **candidates}
+        candidates = {name: [cpulevel, "run", "--level", LEVEL, "--"], "cpulevel inherit": [cpulevel, "inherit", "--"],
+                      **candidates}
     else:
         missing[name] = "no executable: give --cpulevel"
     for candidate, prefix in candidates.items():
