@@ -46,7 +46,7 @@ void add_start_options(CLI::App& app, const std::shared_ptr<StartOptions>& optio
     app.add_option("--report", options->run.report_path, "Write what was done to FILE, as JSON")->type_name("FILE");
     app.add_flag("--require-full", options->require_full, "Do not start the program if a channel cannot be covered fully");
     app.add_option("--on-supervisor-death", options->on_supervisor_death,
-                   "If the supervisor dies: kill the tree, or let it go on without it")
+                   "If the supervisor dies: kill the tree, or let it go on without it (what is just starting then may still die)")
         ->check(CLI::IsMember({"kill", "continue"}))
         ->capture_default_str();
 }

@@ -22,7 +22,11 @@ static void on_signal(int signal, siginfo_t* info, void* context) {
     caught_address = (uintptr_t)info->si_addr;
     caught_value = info->si_value.sival_int;
     caught_trap = (int)user->uc_mcontext.gregs[REG_TRAPNO];
+#ifdef __x86_64__
     caught_inside_cpuid = cpuid_digest() == digest;  // CPUID in the handler of a real SIGSEGV, with SIGSEGV blocked
+#else
+    caught_inside_cpuid = 1;  // 32-bit CPUID is always a trap, and in a SIGSEGV handler that is a limit (decision 005)
+#endif
     siglongjmp(back, 1);
 }
 
