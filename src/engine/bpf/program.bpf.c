@@ -500,9 +500,10 @@ static __noinline int end_prctl(__s64 result) {
     }
     if (result != 0 || mm == 0) return 0;
     if (call.address) {
-        __u32 size = 1;
-        bpf_probe_read_user(&size, sizeof(size), (void *)(call.address + AUXV_SIZE_IN_MAP));
-        if (size == 0) return 0; /* changed other things, marks nothing */
+        /* Without a vector it changed other things, and marks nothing. Where that cannot be read any more (a failed read
+         * gives 0), the vector counts: if it is the kernel's own still, nothing comes of it. */
+        __u32 size;
+        if (bpf_probe_read_user(&size, sizeof(size), (void *)(call.address + AUXV_SIZE_IN_MAP)) == 0 && size == 0) return 0;
     }
     struct cpulevel_image *known = bpf_map_lookup_elem(&images, &mm);
     __u32 tgid = (__u32)(key >> 32);
