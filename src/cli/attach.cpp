@@ -40,7 +40,7 @@ std::string text_of(const Options& options, const std::optional<level::Level>& l
     std::string text = fmt::format("Attached {} to {}. It holds for programs that are executed from now on.\n", what, target);
     if (attached.running != 0) {
         text += fmt::format("{} {} inside already and {} what {} been told until the next exec.\n",
-                            plural(attached.running, "process") + (attached.running == 1 ? "" : "es"),
+                            fmt::format("{} process{}", attached.running, attached.running == 1 ? "" : "es"),
                             attached.running == 1 ? "is" : "are", attached.running == 1 ? "keeps" : "keep",
                             attached.running == 1 ? "it has" : "they have");
     }

@@ -14,7 +14,7 @@ using engine::bpf::Attachment;
 
 std::string target_of(const Attachment& attachment) {
     if (attachment.kind == Attachment::Kind::tree) {
-        return fmt::format("tree of process {}, {} now", attachment.root_pid, plural(attachment.members, "process") + (attachment.members == 1 ? "" : "es"));
+        return fmt::format("tree of process {}, {} process{} now", attachment.root_pid, attachment.members, attachment.members == 1 ? "" : "es");
     }
     return "cgroup " + safe(attachment.target) + (attachment.gone ? fmt::format(" (gone; number {})", attachment.id) : "");
 }

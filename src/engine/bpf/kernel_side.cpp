@@ -21,16 +21,21 @@
 #include <map>
 #include <memory>
 
-// The compiled kernel side, as it came from the compiler.
+// The compiled kernel side, as it came from the compiler. The names are global: for local ones, a linker for arm64 makes one
+// entry of the offset table for both.
 asm(".section .rodata\n"
+    ".global cpulevel_bpf_object\n"
+    ".global cpulevel_bpf_object_end\n"
+    ".hidden cpulevel_bpf_object\n"
+    ".hidden cpulevel_bpf_object_end\n"
     ".balign 8\n"
     "cpulevel_bpf_object:\n"
     ".incbin \"" CPULEVEL_BPF_OBJECT "\"\n"
     "cpulevel_bpf_object_end:\n"
     ".balign 8\n"
     ".previous\n");
-extern "C" const char cpulevel_bpf_object[];
-extern "C" const char cpulevel_bpf_object_end[];
+extern "C" __attribute__((visibility("hidden"))) const char cpulevel_bpf_object[];
+extern "C" __attribute__((visibility("hidden"))) const char cpulevel_bpf_object_end[];
 #endif
 
 namespace cpulevel::engine::bpf {
