@@ -8,7 +8,7 @@ for order in "proof proof_32" "proof_32 proof"; do
     set -- $order
     sh -c 'cpulevel attach --tree $$ --inherit && /lab/bin/$0 --other /lab/bin/$1 >/tmp/proof.txt; echo $? >/tmp/proof.status; cpulevel detach --tree $$' "$@" >/dev/null 2>&1
     equal "$1" 0 "$(cat /tmp/proof.status)"
-    grep -v '^ok' /tmp/proof.txt
+    sed -n 's/^FAILED/proof said: &/p' /tmp/proof.txt
 done
 for seed in 11 12; do
     mkdir /tmp/events$seed
