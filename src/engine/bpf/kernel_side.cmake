@@ -40,7 +40,7 @@ find_path(LIBBPF_INCLUDE bpf/bpf_helpers.h REQUIRED NO_CMAKE_FIND_ROOT_PATH)
 add_custom_command(OUTPUT ${bpf_object}
   COMMAND ${CPULEVEL_BPF_CLANG} -target bpf -mcpu=v3 -D__TARGET_ARCH_${bpf_target} -O2 -g -Wall -Wextra -Werror
     -I${LIBBPF_INCLUDE} -ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -c ${bpf_folder}/program.bpf.c -o ${bpf_object}
-  DEPENDS ${bpf_folder}/program.bpf.c ${bpf_folder}/kernel_types.h ${bpf_folder}/layout.h VERBATIM)
+  DEPENDS ${bpf_folder}/program.bpf.c ${bpf_folder}/maps.bpf.h ${bpf_folder}/calls.bpf.h ${bpf_folder}/kernel_types.h ${bpf_folder}/layout.h VERBATIM)
 add_custom_target(cpulevel_bpf_object DEPENDS ${bpf_object})
 add_dependencies(cpulevel_engine cpulevel_bpf_object)
 set_source_files_properties(${bpf_folder}/kernel_side.cpp PROPERTIES OBJECT_DEPENDS ${bpf_object}
