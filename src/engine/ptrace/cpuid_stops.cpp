@@ -1,5 +1,6 @@
 // A SIGSEGV is looked at: if it is a CPUID instruction that faulted (or a trap that we planted), it is answered and
 // the program never hears of it.
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 
 #include <algorithm>
@@ -25,6 +26,21 @@ const PlantedTrap* find_trap(const AddressSpace& space, std::uint64_t address) {
 
 }  // namespace
 
+// A mapping that brings no code goes on in the detour, without another stop.
+bool Supervisor::pass_map_call(Thread& thread, Registers& registers) {
+    const PlantedTrap* const trap = find_trap(*thread.space, value(registers.instruction()));
+    if (trap == nullptr || trap->detour == 0) return false;
+    const bool maps = registers.requested_syscall() == syscall_numbers(registers.is_32bit()).mmap;
+    const bool brings_code = (registers.syscall_argument(2) & PROT_EXEC) != 0 && static_cast<int>(registers.syscall_argument(4)) >= 0;
+    if (maps && brings_code) return false;
+    registers.jump(RemoteAddress{trap->detour});
+    registers.forget_syscall();
+    registers.set(thread.tid);
+    put_signal_state_back(thread, SIGSEGV);
+    if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
+    return true;
+}
+
 bool Supervisor::on_segmentation_fault(Thread& thread) {
     siginfo_t info{};
     // #GP in user mode: SI_KERNEL, no address (arch/x86/kernel/traps.c). A fault on memory has SEGV_MAPERR and the
@@ -46,7 +62,7 @@ bool Supervisor::on_segmentation_fault(Thread& thread) {
             return true;
         }
         if (still_there && (bytes[1] == kSecondOfSyscall || bytes[1] == kSecondOfInt80)) {
-            if (start_map_call(thread, *registers)) return true;
+            if (pass_map_call(thread, *registers) || start_map_call(thread, *registers)) return true;
         }
     }
     if (policy_.method != CpuidMethod::faulting || thread.cpuid_faults_for_program) return false;

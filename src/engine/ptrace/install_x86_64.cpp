@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "cpuid/stub_area.h"
 #include "engine/ptrace/planting.h"
@@ -67,6 +68,27 @@ bool holds_the_instruction(std::span<const std::byte> bytes, const Spot& spot) {
     return spot.kind == PlantedTrap::Kind::cpuid ? is(0x0f, 0xa2) : is(0x0f, 0x05) || is(0xcd, 0x80);
 }
 
+// `mov $10 (mprotect), %eax; syscall`: maps nothing, so it need not be watched.
+bool is_mprotect(std::span<const std::byte> before) {
+    constexpr std::array kLoad{std::byte{0xb8}, std::byte{0x0a}, std::byte{0}, std::byte{0}, std::byte{0}};
+    return before.size() >= kLoad.size() && std::ranges::equal(before.last(kLoad.size()), kLoad);
+}
+
+// SYSCALL and a jump to what is behind the watched one: most of a loader's mappings are of no interest, and this lets the
+// thread go on after the one stop. Nothing where it is too far away.
+std::optional<std::array<std::byte, CodeModule::kDetour>> make_detour(std::uint64_t at, std::uint64_t site) {
+    constexpr std::uint64_t kCall = 2, kJump = 5;
+    const auto distance = static_cast<std::int64_t>(site + kCall - (at + kCall + kJump));
+    if (distance != static_cast<std::int32_t>(distance)) return std::nullopt;
+    std::array<std::byte, CodeModule::kDetour> code;
+    code.fill(std::byte{0xcc});
+    code[0] = std::byte{0x0f};
+    code[1] = std::byte{0x05};
+    code[2] = std::byte{0xe9};
+    for (unsigned i = 0; i < 4; ++i) code[3 + i] = static_cast<std::byte>(distance >> (8 * i));
+    return code;
+}
+
 // A stretch of the module's text as it is in the process, edited here and written back by pages.
 class Stretch {
    public:
@@ -75,6 +97,9 @@ class Stretch {
     }
     [[nodiscard]] std::span<const std::byte> at(std::uint64_t address) const {
         return address - start_ >= bytes_.size() ? std::span<const std::byte>{} : std::span(bytes_).subspan(address - start_);
+    }
+    [[nodiscard]] std::span<const std::byte> before(std::uint64_t address) const {
+        return std::span(bytes_).first(std::min<std::size_t>(address - start_, bytes_.size()));
     }
     void edit(std::uint64_t address, std::span<const std::byte> bytes) {
         std::ranges::copy(bytes, bytes_.begin() + static_cast<std::ptrdiff_t>(address - start_));
@@ -130,7 +155,8 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
     std::vector<cpuid::PlacedPatch> patches;
     for (std::size_t i = 0; i < spots.size();) {
         const std::size_t end = end_of_group(spots, i);
-        const Stretch& stretch = stretches.emplace_back(pid, spots[i].address,
+        constexpr std::uint64_t kBefore = 8;  // what loads a system call's number
+        const Stretch& stretch = stretches.emplace_back(pid, spots[i].address - kBefore,
                                                         spots[end - 1].address + cpuid::SitePatch::kMostLength);
         for (; i < end; ++i) {
             spots[i].verified = holds_the_instruction(stretch.at(spots[i].address), spots[i]);
@@ -149,6 +175,18 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
     }
     std::ranges::sort(plan.jumps, {}, &cpuid::TextWrite::address);
 
+    // The detours follow the stubs.
+    std::uint64_t next_detour = plan.area.empty() ? 0 : module.area + (plan.area.size() + 15) / 16 * 16;
+    const auto detour = [&](std::uint64_t site) -> std::uint64_t {
+        if (next_detour == 0 || next_detour + CodeModule::kDetour > module.area + module.area_size) return 0;
+        const auto code = make_detour(next_detour, site);
+        if (!code || ::pwrite(memory.get(), code->data(), code->size(), static_cast<off_t>(next_detour)) !=
+                         static_cast<ssize_t>(code->size())) {
+            return 0;
+        }
+        return std::exchange(next_detour, next_detour + CodeModule::kDetour);
+    };
+
     std::size_t stretch = 0;
     std::vector<PlantedTrap> planted;
     for (std::size_t i = 0; i < spots.size(); ++stretch) {
@@ -157,13 +195,15 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
         for (const std::size_t end = end_of_group(spots, i); i < end; ++i) {
             const Spot& spot = spots[i];
             if (!spot.verified) continue;
+            if (spot.kind == PlantedTrap::Kind::map_call && is_mprotect(stretches[stretch].before(spot.address))) continue;
             const auto jump = std::ranges::lower_bound(plan.jumps, spot.address, {}, &cpuid::TextWrite::address);
             if (jump != plan.jumps.end() && jump->address == spot.address) {
                 stretches[stretch].edit(spot.address, jump->bytes);
                 ++done.in_memory;
             } else if (traps_) {
                 stretches[stretch].edit(spot.address, std::span(&kHalt, 1));
-                planted.push_back({spot.address, spot.kind});
+                const bool call = spot.kind == PlantedTrap::Kind::map_call;
+                planted.push_back({spot.address, spot.kind, call ? detour(spot.address) : 0});
                 if (spot.kind == PlantedTrap::Kind::cpuid) ++done.planted;
             }
         }

@@ -76,6 +76,9 @@ std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd) {
 void Planter::size_area(CodeModule& module, bool is_32bit) const {
     if (is_32bit || table_.empty() || module.scan->patches.empty() || module.serializes) return;
     module.area_size = cpuid::stub_area_size(table_, module.scan->patches.size());
+    if (!module.loads) return;
+    constexpr std::size_t kPage = 4096;
+    module.area_size += (module.scan->mmap_calls.size() * CodeModule::kDetour + kPage - 1) / kPage * kPage;
 }
 
 std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t interpreter_base, bool is_32bit,

@@ -47,6 +47,7 @@ struct PlantingCounts {
 
 // One file's executable mappings in a process, with what is known of the file.
 struct CodeModule {
+    static constexpr std::size_t kDetour = 16;  // bytes of the area for each watched call
     struct Mapping {
         std::uint64_t start = 0, end = 0, offset = 0;
     };

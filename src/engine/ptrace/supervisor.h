@@ -89,6 +89,7 @@ class Supervisor {
     void answer_cpuid(Thread& thread, Registers& registers, unsigned length);
     void put_signal_state_back(Thread& thread, int signal);
     // remote_calls.cpp
+    bool pass_map_call(Thread& thread, Registers& registers);
     bool start_map_call(Thread& thread, Registers& registers);
     void finish_map_call(Thread& thread, const Registers& registers);
     void finish_map_area(Thread& thread, const Registers& registers);

@@ -19,6 +19,7 @@ struct PlantedTrap {
     enum class Kind : std::uint8_t { cpuid, map_call };
     std::uint64_t address = 0;
     Kind kind = Kind::cpuid;
+    std::uint64_t detour = 0;  // map_call: the same call, and a jump back behind it, in our area; 0: none
     friend auto operator<=>(const PlantedTrap&, const PlantedTrap&) = default;
 };
 
