@@ -6,11 +6,13 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: help build demo test fuzz bench format tidy install clean setup
+.PHONY: help build cross-arm64 demo test test-lab fuzz bench format tidy install clean setup
 
 help:
 	@echo 'make demo      install what the build needs, build, and show the main job on this machine (under 5 minutes)'
 	@echo 'make test      install what the tests need, build, run every test; the last line is the count'
+	@echo 'make test-lab  tests in emulated machines of other CPU models, x86-64 and arm64 (docs/lab.md); part of make test'
+	@echo 'make cross-arm64  the release build for arm64: build/aarch64/src/cli/cpulevel'
 	@echo 'make build     the release build: build/release/src/cli/cpulevel'
 	@echo 'make fuzz      every fuzz target for FUZZ_SECONDS (60) each'
 	@echo 'make bench     the benchmarks'
@@ -30,8 +32,15 @@ demo:
 	@tools/demo.sh
 
 test:
-	@tools/setup.sh build test
+	@tools/setup.sh build test lab
 	@tools/test.sh $(JOBS)
+
+cross-arm64:
+	@tools/setup.sh build lab
+	@tools/build.sh aarch64 $(JOBS)
+
+test-lab: build cross-arm64
+	@tests/lab/run_lab.py --require --build x86_64:build/release --build aarch64:build/aarch64
 
 fuzz:
 	@tools/setup.sh build test

@@ -24,6 +24,7 @@ struct Options {
     std::string name;
     std::string like;
     std::vector<std::string> allow;
+    bool accept_unmaskable = false;
     bool json = false;
     bool all = false;
 };
@@ -47,6 +48,7 @@ Result<Nodes> load(const std::vector<std::string>& words) {
 Result<level::MeetOptions> meet_options(const Options& options, const Nodes& nodes) {
     level::MeetOptions result;
     result.name = options.name;
+    result.accept_unmaskable = options.accept_unmaskable;
     const arch::FeatureTable& table = arch::table(nodes.front().architecture);
     for (const std::string& name : options.allow) {
         const auto id = table.find(name);
@@ -142,6 +144,8 @@ Action setup(CLI::App& app) {
         ->type_name("FEATURE")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_flag("--accept-unmaskable", options->accept_unmaskable,
+                 "Go on, with a warning, where nodes differ in what nothing can hide (arm64: PAC, BTI, CTR_EL0)");
     app.add_flag("--json", options->json, "Print level and losses as JSON instead of tables");
     app.add_flag("--all", options->all, "Every lost feature on a line of its own, kernels' features too");
     return [options](const Invocation&) { return baseline(*options); };

@@ -91,11 +91,11 @@ Result<Meet> meet(Nodes nodes, const MeetOptions& options) {
         if (!options.accept_unmaskable) {
             return refuse(name_some(unmaskable, 4), "programs execute these instructions without asking, so nothing can "
                                                     "hide them",
-                          "keep these nodes in separate levels");
+                          "keep these nodes in separate levels (--accept-unmaskable takes the risk)");
         }
         level.warnings.push_back("cannot be hidden and differs: " + name_some(unmaskable, 4));
     }
-    auto registers = meet_registers(nodes, options.chosen, level.warnings);
+    auto registers = meet_registers(nodes, options, level.warnings);
     if (!registers) return std::unexpected(registers.error());
     level.registers = std::move(*registers);
 

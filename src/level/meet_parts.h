@@ -32,7 +32,7 @@ struct FeatureMeet {
                                                        std::vector<std::string>& warnings);
 [[nodiscard]] std::optional<std::string> meet_platform(Nodes nodes, std::size_t chosen,
                                                        std::vector<std::string>& warnings);
-[[nodiscard]] Result<std::map<std::string, std::uint64_t>> meet_registers(Nodes nodes, std::size_t chosen,
+[[nodiscard]] Result<std::map<std::string, std::uint64_t>> meet_registers(Nodes nodes, const MeetOptions& options,
                                                                           std::vector<std::string>& warnings);
 // Whether a register's rule is MIN; else it is EQUAL in the bits of register_mask.
 [[nodiscard]] bool is_minimum_register(std::string_view name);

@@ -102,7 +102,7 @@ std::uint64_t register_mask(std::string_view name) {
     return ~std::uint64_t{0};
 }
 
-Result<std::map<std::string, std::uint64_t>> meet_registers(Nodes nodes, std::size_t chosen,
+Result<std::map<std::string, std::uint64_t>> meet_registers(Nodes nodes, const MeetOptions& options,
                                                             std::vector<std::string>& warnings) {
     std::map<std::string, std::vector<std::pair<std::uint64_t, const NodeProfile*>>> given;
     for (const NodeProfile& node : nodes) {
@@ -128,15 +128,23 @@ Result<std::map<std::string, std::uint64_t>> meet_registers(Nodes nodes, std::si
             continue;
         }
         const std::uint64_t mask = register_mask(name);
-        for (const auto& [value, node] : values) {
-            if ((value & mask) == (values.front().first & mask)) continue;
-            return std::unexpected(Error{
-                ErrorKind::refused, "the nodes cannot share a level", name,
-                0, fmt::format("{:#x} on {}, {:#x} on {}", values.front().first, values.front().second->name, value,
-                               node->name),
-                "programs read this value without asking and rely on it; keep these nodes in separate levels"});
+        const auto& [first, first_node] = values.front();
+        const auto other =
+            std::ranges::find_if(values, [&](const auto& v) { return (v.first & mask) != (first & mask); });
+        if (other != values.end()) {
+            const std::string where =
+                fmt::format("{:#x} on {}, {:#x} on {}", first, first_node->name, other->first, other->second->name);
+            if (!options.accept_unmaskable) {
+                return std::unexpected(
+                    Error{ErrorKind::refused, "the nodes cannot share a level", name, 0, where,
+                          "programs read this value without asking and rely on it; keep these nodes in separate levels "
+                          "(--accept-unmaskable takes the risk)"});
+            }
+            warnings.push_back(fmt::format("cannot be hidden and differs: {} ({})", name, where));
+            continue;  // the level promises nothing about it
         }
-        const auto own = std::ranges::find_if(values, [&](const auto& v) { return v.second == &nodes[chosen]; });
+        const auto own =
+            std::ranges::find_if(values, [&](const auto& v) { return v.second == &nodes[options.chosen]; });
         registers[name] = own != values.end() ? own->first : values.front().first;
     }
     // On x86 the page size is the same everywhere and in no one's way.

@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 
 from lab.boot import BOOT_SECONDS, BootResult, boot, build_initramfs  # noqa: E402
 from lab.case import BadCase, Case, read_cases  # noqa: E402
-from lab.machines import MACHINES, Machine  # noqa: E402
+from lab.machines import FLEET_OPTIONS, FLEETS, MACHINES, Machine  # noqa: E402
 from lab.packages import Packages, Unavailable  # noqa: E402
 
 VERDICTS = ("ok", "FAILED", "SKIPPED")
@@ -55,7 +55,7 @@ class Report:
                     label, _, why = rest.partition(" ")
                     verdicts += 1
                     bad |= verdict == "FAILED"
-                    self.add(verdict, f"{name}.{label}", why)
+                    self.add(verdict, f"{name}.{label}", why.strip(" ()") if verdict == "SKIPPED" else why.strip())
             if found.status != 0:
                 ended = "did not end" if found.status is None else f"ended with status {found.status}"
                 self.add("FAILED", name, f"the case {ended}" + (f" (its limit is {case.seconds} s)"
@@ -65,7 +65,8 @@ class Report:
                 self.add("FAILED", name, "the case printed no result")
                 bad = True
             if bad:
-                print("".join(f"    | {line}\n" for line in found.lines), end="", flush=True)
+                told = [line for line in found.lines if line.partition(" ")[0] not in VERDICTS]
+                print("".join(f"    | {line}\n" for line in told), end="", flush=True)
         if broken:
             self.add("FAILED", f"{machine.name}.boot", f"not finished after {result.seconds:.0f} s; its last lines:")
             print("".join(f"    | {line}\n" for line in result.console.splitlines()[-30:]), end="", flush=True)
@@ -103,7 +104,8 @@ def run_round(machines: list[Machine], cases: list[Case], builds: dict[str, path
     return results
 
 
-def make_level(program: pathlib.Path, scans: dict[str, bytes], name: str, report: Report) -> bytes | None:
+def make_level(program: pathlib.Path, scans: dict[str, bytes], name: str, options: tuple[str, ...],
+               report: Report) -> bytes | None:
     """The level of the machines' scans, made on this machine: foreign architectures' profiles as well."""
     with tempfile.TemporaryDirectory(prefix="cpulevel-lab-") as folder:
         files = []
@@ -111,13 +113,20 @@ def make_level(program: pathlib.Path, scans: dict[str, bytes], name: str, report
             files.append(pathlib.Path(folder) / f"{machine}.json")
             files[-1].write_bytes(scan)
         level = pathlib.Path(folder) / "level.json"
-        done = subprocess.run([program, "baseline", *files, "--name", name, "-o", level], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, check=False)
+        command = [program, "baseline", *files, "--name", name, "-o", level, *options]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != 0 or not level.exists():
             report.add("FAILED", f"{name}.baseline", f"of {', '.join(scans)}: status {done.returncode}: {done.stderr.strip()}")
             return None
         report.add("ok", f"{name}.baseline", f"of {', '.join(scans)}, made on this machine")
         return level.read_bytes()
+
+
+def not_possible(why: str, required: bool) -> int:
+    report = Report()
+    report.add("FAILED" if required else "SKIPPED", "lab", f"the lab is not possible here: {why}")
+    print(f"0 passed, {report.counts['FAILED']} failed, {report.counts['SKIPPED']} skipped")
+    return 1 if required else 77
 
 
 def main() -> int:
@@ -127,7 +136,8 @@ def main() -> int:
     parser.add_argument("--machine", default="", help="only these machines (comma-separated; parts of names)")
     parser.add_argument("--case", default="", help="only these cases (comma-separated; parts of names)")
     parser.add_argument("--cases", type=pathlib.Path, default=HERE / "cases", help="another folder of cases")
-    parser.add_argument("--require", action="store_true", help="it is a failure if the lab is not possible here")
+    parser.add_argument("--require", action="store_true", default=bool(os.environ.get("CPULEVEL_REQUIRE_LAB")),
+                        help="it is a failure if the lab is not possible here (also: CPULEVEL_REQUIRE_LAB=1)")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="machines at a time")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for consoles and files that come back")
     parser.add_argument("--list", action="store_true", help="print machines and cases and end")
@@ -147,8 +157,10 @@ def main() -> int:
     builds = {}
     for build in arguments.build:
         architecture, _, folder = build.partition(":")
-        if not folder or not pathlib.Path(folder).is_dir():
-            parser.error(f"--build {build}: expected ARCHITECTURE:FOLDER with a folder that exists")
+        if not folder:
+            parser.error(f"--build {build}: expected ARCHITECTURE:FOLDER")
+        if not pathlib.Path(folder).is_dir():
+            return not_possible(f"there is no build for {architecture} in {folder} (arm64: make cross-arm64)", arguments.require)
         builds[architecture] = pathlib.Path(folder).resolve()
     machines = [machine for machine in machines if machine.architecture.name in builds]
     if not machines or not cases:
@@ -173,12 +185,7 @@ def main() -> int:
             packages.kernel(architecture.debian)
             packages.unpacked("busybox-static", architecture.debian)
     except Unavailable as why:
-        if arguments.require:
-            report.add("FAILED", "lab", f"the lab is not possible here: {why}")
-        else:
-            report.add("SKIPPED", "lab", f"the lab is not possible here: {why}")
-        print(f"0 passed, {report.counts['FAILED']} failed, {report.counts['SKIPPED']} skipped")
-        return 1 if arguments.require else 77
+        return not_possible(str(why), arguments.require)
 
     first = [case for case in cases if not case.after]
     results = run_round(machines, first, builds, packages, report, arguments.jobs, {}, arguments.keep)
@@ -190,12 +197,17 @@ def main() -> int:
             parser.error(f"cases with '# with:' need --build for this machine ({os.uname().machine})")
         extra = {}
         for architecture in {machine.architecture.name for machine in wanted}:
-            scans = {machine.name: results[machine.name].files["scan.json"] for machine in machines
-                     if machine.architecture.name == architecture and machine.name in results
-                     and "scan.json" in results[machine.name].files}
-            level = make_level(host / "src/cli/cpulevel", scans, f"fleet-{architecture}", report) if scans else None
+            scans = {name: result.files["scan.json"] for name, result in results.items() if "scan.json" in result.files}
+            fleet = {name: scans[name] for name in FLEETS[architecture] if name in scans}
+            level = None
+            if len(fleet) == len(FLEETS[architecture]):
+                level = make_level(host / "src/cli/cpulevel", fleet, f"fleet-{architecture}",
+                                   FLEET_OPTIONS[architecture], report)
+            elif arguments.machine or arguments.case:
+                report.add("SKIPPED", f"fleet-{architecture}", f"needs scans of {', '.join(FLEETS[architecture])}")
+            else:
+                report.add("FAILED", f"fleet-{architecture}", f"scans came back of {', '.join(fleet) or 'no machine'} only")
             if level is None:
-                report.add("FAILED", f"fleet-{architecture}", "there is no level for the second round")
                 wanted = [machine for machine in wanted if machine.architecture.name != architecture]
                 continue
             extra[architecture] = {"fleet.json": level, **{f"{name}.json": scan for name, scan in scans.items()}}

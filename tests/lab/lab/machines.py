@@ -39,3 +39,12 @@ MACHINES = [
     Machine("neoverse-n1", ARM64, "neoverse-n1"),
     Machine("cortex-a72", ARM64, "cortex-a72"),
 ]
+
+# The machines whose scans make `fleet.json`. arm-max has pointer authentication, which is executed without asking: it
+# cannot share a level with machines that lack it.
+FLEETS = {
+    X86_64.name: ("x86-max", "haswell", "nehalem"),
+    ARM64.name: ("neoverse-n1", "cortex-a72"),
+}
+# CTR_EL0.IDC differs between these two: who runs code that he has written himself must look at where he is.
+FLEET_OPTIONS = {X86_64.name: (), ARM64.name: ("--accept-unmaskable",)}
