@@ -6,7 +6,9 @@
 #include "cli/command.h"
 #include "cli/level_argument.h"
 #include "cli/start_program.h"
+#include "level/compare.h"
 #include "profile/probe.h"
+#include "util/text.h"
 
 namespace cpulevel::cli {
 
@@ -80,6 +82,12 @@ Result<int> run_levelled(const Options& options, const std::vector<std::string>&
     if (!here) return std::unexpected(here.error());
     const auto level = level_argument(options.level, &*here);
     if (!level) return std::unexpected(level.error());
+    // A program must never see more than the machine has: it would execute it.
+    if (const level::Answer answer = level::may_start(*level, *here); answer.verdict == level::Verdict::no) {
+        return std::unexpected(Error{ErrorKind::refused, "this machine cannot give the level", level->name, 0,
+                                     join(answer.reasons, "; "),
+                                     "`cpulevel baseline` computes a level that this machine shares with others"});
+    }
     const auto by_kernel = prepare_kernel_engine(options, *level);
     if (!by_kernel) return std::unexpected(by_kernel.error());
     if (*by_kernel) return become_program(**by_kernel, *options.start, program);

@@ -48,12 +48,13 @@ profile::XsaveLayout ideal_layout(std::uint64_t components, const profile::Xsave
     layout.xcr0 = components;
     layout.xcr0_enabled = true;
     layout.standard_size = layout.maximum_size = arch::known_maxima().xsave_area;
+    // A component that the machine has not stays in the level, where Intel keeps it: a level does not shrink to the machine
+    // that it is asked about, or every machine would seem able to run it.
+    for (const Place& place : kIntelPlaces) layout.components[place.number] = place.component;
     if (machine != nullptr) {
-        layout.components = machine->components;
+        for (const auto& [number, component] : machine->components) layout.components[number] = component;
         layout.standard_size = layout.maximum_size =
             std::max({layout.standard_size, machine->standard_size, machine->maximum_size});
-    } else {
-        for (const Place& place : kIntelPlaces) layout.components[place.number] = place.component;
     }
     return layout;
 }

@@ -42,6 +42,16 @@ TEST(Compare, MissingFeaturesAreNamed) {
 }
 
 // The upward move: every feature is there, and yet the program would die, because its buffer is too small.
+// A named level takes the places of XSAVE components from the machine at hand; what that machine has not stays asked for.
+TEST(Compare, NamedLevelDoesNotShrinkToTheMachine) {
+    const profile::NodeProfile here = haswell();
+    const Level level = *parse_level("x86-64-v4", arch::Architecture::x86_64, &*here.xsave);
+    EXPECT_TRUE(level.features.contains(id("avx512f")));
+    const Answer answer = may_start(level, here);
+    EXPECT_EQ(answer.verdict, Verdict::no);
+    EXPECT_TRUE(answer.missing.contains(id("avx512f")));
+}
+
 TEST(Compare, UpwardMoveFailsBySizes) {
     const Answer answer = may_start(must_meet({haswell()}).level, skylake_x());
     EXPECT_EQ(answer.verdict, Verdict::no);
