@@ -4,7 +4,8 @@
 cpulevel check >check.txt 2>&1
 status=$?
 cat check.txt
-case $status in 0 | 1) ok check_ends ;; *) failed check_ends "status $status" ;; esac
+# TCG has no CPUID faulting, which is what is missing on x86-64: status 3.
+case $ARCH in x86_64) equal check_ends 3 $status ;; *) equal check_ends 0 $status ;; esac
 cpulevel check --json >check.json
 works() { tr -d ' \n' <check.json | grep -o "\"id\":\"$1\"[^}]*" | grep -o '"works":"\?[a-z]*' | tr -d '"' | cut -d: -f2; }
 for id in ptrace set-mm-map set-mm-auxv seccomp; do
