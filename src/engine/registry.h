@@ -4,7 +4,7 @@
 // the supervisor's descriptors (its own user, root) finds the file in /proc/PID/fd by its name and reads it. So
 // there is no directory to agree on and to defend, nothing to clean up after a crash, no record that outlives its
 // process or is mistaken for another one's when a pid is used again; a container without a writable file
-// system has records too, and root on the host sees them. (Decision: docs/decisions/registry.md.)
+// system has records too, and root on the host sees them. (Decision: docs/decisions/008-registry.md.)
 //
 // The counters are plain atomics in that file, mapped by the supervisor: an update is one store, without a system
 // call, a lock, or an event in its loop. The file is sealed: nobody, not even the same user, can resize it or write to
