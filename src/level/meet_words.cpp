@@ -134,7 +134,8 @@ Result<std::map<std::string, std::uint64_t>> meet_registers(Nodes nodes, const M
         if (other != values.end()) {
             const std::string where =
                 fmt::format("{:#x} on {}, {:#x} on {}", first, first_node->name, other->first, other->second->name);
-            if (!options.accept_unmaskable) {
+            // Whoever never moves a running program can live with other registers, but not with another page size.
+            if (!options.accept_unmaskable || name == "page_size") {
                 return std::unexpected(
                     Error{ErrorKind::refused, "the nodes cannot share a level", name, 0, where,
                           "programs read this value without asking and rely on it; keep these nodes in separate levels "

@@ -312,6 +312,21 @@ TEST(MeetArm, EqualRegistersMustBeEqual) {
     EXPECT_FALSE(meet(nodes));
 }
 
+TEST(MeetArm, WhatCannotBeHiddenMayBeAcceptedAndIsThenNotPromised) {
+    std::vector nodes{arm_node("a", {"asimd"}), arm_node("b", {"asimd"})};
+    nodes[1].registers["CTR_EL0"] ^= 1U << 28U;  // IDC, which compilers at run time latch
+    EXPECT_FALSE(meet(nodes));
+    MeetOptions accepting;
+    accepting.accept_unmaskable = true;
+    const auto accepted = meet(nodes, accepting);
+    ASSERT_TRUE(accepted);
+    EXPECT_FALSE(accepted->level.registers.contains("CTR_EL0"));
+    EXPECT_TRUE(accepted->level.registers.contains("DCZID_EL0"));
+    EXPECT_THAT(accepted->level.warnings, testing::Contains(HasSubstr("CTR_EL0 (0x8444c004 on a, 0x9444c004 on b)")));
+    nodes[1].page_size = 65536;
+    EXPECT_FALSE(meet(nodes, accepting));
+}
+
 TEST(MeetArm, VectorLengthIsTheSmallest) {
     std::vector nodes{arm_node("a", {"sve"}), arm_node("b", {"sve"})};
     nodes[0].registers["sve_vector_length"] = 32;
