@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/output.h"
@@ -17,9 +18,12 @@ struct Options {
     std::uint64_t cgroup_id = 0;
     std::int64_t tree = 0;
     bool all = false;
+    bool json = false;
 };
 
-Result<int> said(const std::string& text) {
+Result<int> said(const Options& options, std::size_t count, const std::string& words) {
+    const std::string text =
+        options.json ? to_text({{"schema", "cpulevel/detach/1"}, {"detached", count}}) : words;
     if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
     return 0;
 }
@@ -30,13 +34,13 @@ Result<int> detach(const Options& options) {
     if (options.all) {
         const auto count = engine::bpf::detach_all();
         if (!count) return std::unexpected(count.error());
-        return said(fmt::format("Detached everything ({}).\n", plural(*count, "attachment")));
+        return said(options, *count, fmt::format("Detached everything ({}).\n", plural(*count, "attachment")));
     }
     const auto done = !options.cgroup.empty()  ? engine::bpf::detach_cgroup(options.cgroup)
                       : options.cgroup_id != 0 ? engine::bpf::detach_cgroup_id(options.cgroup_id)
                                                : engine::bpf::detach_tree(static_cast<pid_t>(options.tree));
     if (!done) return std::unexpected(done.error());
-    return said("Detached. Programs that run keep what they were told; those executed from now on are told the truth.\n");
+    return said(options, 1, "Detached. Programs that run keep what they were told; those executed from now on are told the truth.\n");
 }
 
 Action setup(CLI::App& app) {
@@ -46,6 +50,7 @@ Action setup(CLI::App& app) {
     app.add_option("--tree", options->tree, "The process that was attached, or any in its tree")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{0x7fffffff}));
     app.add_flag("--all", options->all, "Everything; removes the BPF programs, also those of another version");
+    app.add_flag("--json", options->json, "Print JSON");
     return [options](const Invocation&) { return detach(*options); };
 }
 
