@@ -142,6 +142,9 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
         std::erase_if(space.traps, [&](const PlantedTrap& trap) {
             return trap.address >= mapping.start && trap.address < mapping.end;
         });
+        std::erase_if(space.jumps, [&](const ReplacedSite& jump) {
+            return jump.address >= mapping.start && jump.address < mapping.end;
+        });
     }
     std::vector<Spot> spots = find_spots(module);
     if (spots.empty()) return counts;
@@ -189,9 +192,11 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
 
     std::size_t stretch = 0;
     std::vector<PlantedTrap> planted;
+    std::vector<ReplacedSite> replaced;
     for (std::size_t i = 0; i < spots.size(); ++stretch) {
         PlantingCounts done;
         planted.clear();
+        replaced.clear();
         for (const std::size_t end = end_of_group(spots, i); i < end; ++i) {
             const Spot& spot = spots[i];
             if (!spot.verified) continue;
@@ -200,6 +205,9 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
             if (jump != plan.jumps.end() && jump->address == spot.address) {
                 stretches[stretch].edit(spot.address, jump->bytes);
                 ++done.in_memory;
+                ReplacedSite& site = replaced.emplace_back();
+                site.address = spot.address;
+                std::ranges::copy(std::span(spot.patch->original).first(site.original.size()), site.original.begin());
             } else if (traps_) {
                 stretches[stretch].edit(spot.address, std::span(&kHalt, 1));
                 const bool call = spot.kind == PlantedTrap::Kind::map_call;
@@ -210,6 +218,7 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
         if (!stretches[stretch].write(memory.get())) continue;
         counts += done;
         space.traps.insert(space.traps.end(), planted.begin(), planted.end());
+        space.jumps.insert(space.jumps.end(), replaced.begin(), replaced.end());
     }
     std::ranges::sort(space.traps);
     return counts;

@@ -23,6 +23,12 @@ struct PlantedTrap {
     friend auto operator<=>(const PlantedTrap&, const PlantedTrap&) = default;
 };
 
+// A CPUID instruction that became a jump, and the bytes that the jump replaced.
+struct ReplacedSite {
+    std::uint64_t address = 0;
+    std::array<std::byte, 5> original{};
+};
+
 // One memory image (mm): shared by threads and by a vfork child, copied by fork, replaced by exec.
 struct AddressSpace {
     inherit::Marks marks;            // as of the last take_marks()
@@ -32,6 +38,7 @@ struct AddressSpace {
     bool levelled = false;           // an exec under our eyes made it
     bool unknown_traps = false;      // a copy of one that was gone before it could be asked: `traps` is not complete
     std::vector<PlantedTrap> traps;  // by address
+    std::vector<ReplacedSite> jumps;
     RemoteAddress syscall_gadget{};  // a system call instruction in the vdso; 0: none known
     std::string program;             // for reports; only kept when one is written
 };

@@ -2,6 +2,7 @@
 // program.
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include "engine/ptrace/supervisor.h"
 
@@ -33,6 +34,12 @@ void Supervisor::on_watched_call(Thread& thread) {
             registers->skip_syscall(thread.cpuid_faults_for_program ? 0 : 1);
         } else {
             thread.cpuid_faults_for_program = registers->syscall_argument(1) == 0;
+            // A program that wants its CPUID to fault must find the instruction there; whoever does not, faults for us.
+            if (thread.cpuid_faults_for_program) {
+                for (const ReplacedSite& site : std::exchange(thread.space->jumps, {})) {
+                    write_text(thread.tid, RemoteAddress{site.address}, site.original);
+                }
+            }
             registers->skip_syscall(0);
         }
         registers->set(thread.tid);
