@@ -2,16 +2,22 @@
 # Unpacks the arm64 libraries that the BPF engine is linked with below a folder, for a cross build; installs nothing:
 #     tools/arm64_libraries.sh build/arm64-libraries
 #     cmake --preset aarch64 -DCPULEVEL_BPF=ON -DCPULEVEL_BPF_SYSROOT=$PWD/build/arm64-libraries
-# apt must know the architecture (dpkg --add-architecture arm64; apt-get update).
+# apt is asked with lists of its own, so this machine's architectures and lists stay as they are.
 set -eu
 folder=${1:?usage: arm64_libraries.sh FOLDER}
 mkdir -p "$folder"
 [ ! -e "$folder/usr/lib/aarch64-linux-gnu/libbpf.a" ] || exit 0
-downloads=$(mktemp -d)
-trap 'rm -rf "$downloads"' EXIT
-if ! (cd "$downloads" && apt-get -q download libbpf-dev:arm64 libelf-dev:arm64 zlib1g-dev:arm64) >"$downloads/log" 2>&1; then
-    tail -n 5 "$downloads/log" >&2
-    echo "arm64_libraries: apt cannot download them; does it know arm64? dpkg --add-architecture arm64 && apt-get update" >&2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/packages"
+: >"$work/status"
+apt_arm64() {
+    apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::lists="$work/lists" \
+        -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root "$@"
+}
+if ! { apt_arm64 update && cd "$work/packages" && apt_arm64 download libbpf-dev libelf-dev zlib1g-dev; } >"$work/log" 2>&1; then
+    tail -n 5 "$work/log" >&2
+    echo "arm64_libraries: apt cannot download libbpf-dev, libelf-dev and zlib1g-dev for arm64 (its last lines are above)" >&2
     exit 1
 fi
-for package in "$downloads"/*.deb; do dpkg -x "$package" "$folder"; done
+for package in "$work"/packages/*.deb; do dpkg -x "$package" "$folder"; done

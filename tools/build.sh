@@ -6,7 +6,15 @@ preset=$1 jobs=$2
 shift 2
 if [ ! -f "build/$preset/build.ninja" ]; then
     mkdir -p "build/$preset"
-    cmake --preset "$preset" >"build/$preset/configure.log" 2>&1 || { cat "build/$preset/configure.log" >&2; exit 1; }
+    libraries=
+    if [ "$preset" = aarch64 ]; then
+        # The BPF engine's libraries for arm64, kept beside the compiler's results, outside of the tree.
+        folder=${XDG_CACHE_HOME:-$HOME/.cache}/cpulevel/arm64-libraries
+        tools/arm64_libraries.sh "$folder"
+        libraries="-DCPULEVEL_BPF=ON -DCPULEVEL_BPF_SYSROOT=$folder"
+    fi
+    # shellcheck disable=SC2086
+    cmake --preset "$preset" $libraries >"build/$preset/configure.log" 2>&1 || { cat "build/$preset/configure.log" >&2; exit 1; }
 fi
 if [ $# -gt 0 ]; then
     exec cmake --build --preset "$preset" -j "$jobs" --target "$@"
