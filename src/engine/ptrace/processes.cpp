@@ -3,17 +3,36 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 
 #include "engine/ptrace/proc_stat.h"
 
 namespace cpulevel::engine::ptrace {
 
 namespace {
+
+// glibc takes SIGSETXID (33) for itself as soon as a thread is made, which the probes do, and its sigaction() refuses to
+// give it back. A program that would have found it ignored must find it so.
+constexpr long kSetxid = 33;
+constexpr std::size_t kMaskSize = 8;  // bytes of the kernel's signal set
+
+bool setxid_is_ignored() {
+    std::array<std::uint64_t, 8> action{};  // struct sigaction of the kernel: the handler is first
+    return ::syscall(SYS_rt_sigaction, kSetxid, nullptr, action.data(), kMaskSize) == 0 && action[0] == 1;
+}
+
+const bool g_setxid_was_ignored = setxid_is_ignored();  // before main(), so before any thread
+
+void ignore_setxid_again() {
+    const std::array<std::uint64_t, 8> action{1};
+    ::syscall(SYS_rt_sigaction, kSetxid, action.data(), nullptr, kMaskSize);
+}
 
 // Stops this process as the program was stopped, so that the shell sees its job stopped; returns when continued.
 void stop_like(int signal) {
@@ -77,6 +96,7 @@ void become_program(const std::vector<std::string>& command, const sigset_t& mas
             ::_exit(125);
         }
     }
+    if (g_setxid_was_ignored) ignore_setxid_again();
     ::sigprocmask(SIG_SETMASK, &mask, nullptr);
     ::execvp(arguments[0], arguments.data());
     const int error = errno;
