@@ -93,7 +93,6 @@ void Supervisor::level_program(Thread& thread) {
          security == policy_.security_bits.end() ? inherit::HwcapWords{} : security->second},
         policy_.imposed);
     space.marks = std::move(outcome.marks);
-    space.levelled = true;
     for (const inherit::AuxEdit& edit : outcome.edits) set_entry(stack->bytes, size, edit.type, edit.value);
     if (!outcome.edits.empty() && !write_memory(pid, stack->at, stack->bytes)) {
         return go_on_unlevelled("its stack cannot be written");

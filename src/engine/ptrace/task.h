@@ -35,12 +35,10 @@ struct AddressSpace {
     std::shared_ptr<const SavedVector> saved;
     inherit::HwcapWords known_words;  // of the saved vector, as of then
     inherit::AbiFamily abi = inherit::AbiFamily::x86;
-    bool levelled = false;           // an exec under our eyes made it
     bool unknown_traps = false;      // a copy of one that was gone before it could be asked: `traps` is not complete
     std::vector<PlantedTrap> traps;  // by address
     std::vector<ReplacedSite> jumps;
     RemoteAddress syscall_gadget{};  // a system call instruction in the vdso; 0: none known
-    std::string program;             // for reports; only kept when one is written
 };
 
 enum class Phase : std::uint8_t {
