@@ -64,11 +64,7 @@ Result<std::vector<NodeProfile>> import_text(std::string_view text, std::string 
     text = without_mark(text);
     const auto format = choose(text, name, from);
     if (!format) return std::unexpected(format.error());
-    auto profile = (*format)->read(text, name);
-    if (!profile) return std::unexpected(profile.error());
-    std::vector<NodeProfile> profiles;
-    profiles.push_back(*std::move(profile));
-    return profiles;
+    return (*format)->read(text, name);
 }
 
 Result<NodeProfile> load_profile(const std::string& path) {

@@ -15,7 +15,7 @@
 namespace cpulevel::profile {
 
 // Recognises the format by its content, or takes it as `from` says (a name of import_formats()). `name` is how
-// messages and the profile call the source. More than one node: a list of our profiles (a JSON array is not one).
+// messages and the profile call the source. More than one node comes from formats that describe many (a Kubernetes list).
 [[nodiscard]] Result<std::vector<NodeProfile>> import_text(std::string_view text, std::string name,
                                                            std::optional<std::string> from = std::nullopt);
 

@@ -91,6 +91,6 @@ Result<NodeProfile> read(std::string_view text, const std::string& name) {
 
 }  // namespace
 
-extern const Format kCpuidTool{"cpuid", "raw output of cpuid(1): cpuid -r", recognises, read};
+extern const Format kCpuidTool{"cpuid", "raw output of cpuid(1): cpuid -r", recognises, one_node<read>};
 
 }  // namespace cpulevel::profile::import

@@ -206,6 +206,6 @@ Result<NodeProfile> read(std::string_view text, const std::string& name) { retur
 
 }  // namespace
 
-extern const Format kCpuinfo{"cpuinfo", "/proc/cpuinfo of x86 or arm64", recognises, read};
+extern const Format kCpuinfo{"cpuinfo", "/proc/cpuinfo of x86 or arm64", recognises, one_node<read>};
 
 }  // namespace cpulevel::profile::import

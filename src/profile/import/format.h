@@ -18,8 +18,18 @@ struct Format {
     std::string_view name;
     std::string_view title;
     bool (*recognises)(std::string_view text);
-    Result<NodeProfile> (*read)(std::string_view text, const std::string& name);
+    Result<std::vector<NodeProfile>> (*read)(std::string_view text, const std::string& name);
 };
+
+// For formats that describe one node a file: one_node<read>.
+template <Result<NodeProfile> (*Read)(std::string_view, const std::string&)>
+Result<std::vector<NodeProfile>> one_node(std::string_view text, const std::string& name) {
+    auto profile = Read(text, name);
+    if (!profile) return std::unexpected(std::move(profile.error()));
+    std::vector<NodeProfile> profiles;
+    profiles.push_back(*std::move(profile));
+    return profiles;
+}
 
 extern const Format kOurJson, kCpuidTool, kCpuinfo, kInstLatx64, kLibcpuid;
 

@@ -2,10 +2,14 @@
 #include "profile/import/register_dump.h"
 
 namespace cpulevel::profile::import {
+namespace {
 
-extern const Format kInstLatx64{"instlatx64", "InstLatx64 or AIDA64 CPUID dump", has_register_dump,
-                                [](std::string_view text, const std::string& name) {
-                                    return read_register_dump(text, name, "InstLatx64");
-                                }};
+Result<NodeProfile> read(std::string_view text, const std::string& name) {
+    return read_register_dump(text, name, "InstLatx64");
+}
+
+}  // namespace
+
+extern const Format kInstLatx64{"instlatx64", "InstLatx64 or AIDA64 CPUID dump", has_register_dump, one_node<read>};
 
 }  // namespace cpulevel::profile::import

@@ -116,6 +116,6 @@ Result<NodeProfile> read(std::string_view text, const std::string& name) {
 
 }  // namespace
 
-extern const Format kLibcpuid{"libcpuid", "libcpuid raw dump (cpuid_tool --save)", recognises, read};
+extern const Format kLibcpuid{"libcpuid", "libcpuid raw dump (cpuid_tool --save)", recognises, one_node<read>};
 
 }  // namespace cpulevel::profile::import

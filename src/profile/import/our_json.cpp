@@ -4,11 +4,14 @@
 #include "util/text.h"
 
 namespace cpulevel::profile::import {
+namespace {
 
-// JSON of any kind comes here: the strict reader says best what is wrong with it.
-extern const Format kOurJson{"json", "cpulevel's own profile", [](std::string_view text) {
-                                 return trim(text.substr(0, 4096)).starts_with('{');
-                             },
-                             [](std::string_view text, const std::string& name) { return from_json(text, name); }};
+// JSON that no other format claims comes here: the strict reader says best what is wrong with it.
+bool recognises(std::string_view text) { return trim(text.substr(0, 4096)).starts_with('{'); }
+Result<NodeProfile> read(std::string_view text, const std::string& name) { return from_json(text, name); }
+
+}  // namespace
+
+extern const Format kOurJson{"json", "cpulevel's own profile", recognises, one_node<read>};
 
 }  // namespace cpulevel::profile::import
