@@ -52,6 +52,11 @@ TEST(ThisMachine, HasWhatProcCpuinfoNames) {
     const auto told = load_profile("/proc/cpuinfo");
     if (!told) GTEST_SKIP() << "SKIPPED: " << told.error().message();
     ASSERT_EQ(told->architecture, scanned->architecture);
+    // A virtual machine that was moved since it booted: its kernel still describes the CPU that it booted on.
+    if (told->identity.brand != scanned->identity.brand) {
+        GTEST_SKIP() << "SKIPPED: the kernel describes another CPU (" << told->identity.brand << ") than CPUID does ("
+                     << scanned->identity.brand << ")";
+    }
     EXPECT_EQ(told->identity.model, scanned->identity.model);
     const auto missing = names(told->architecture, told->features - scanned->features);
     EXPECT_TRUE(missing.empty()) << missing.front();
