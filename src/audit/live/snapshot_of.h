@@ -1,0 +1,17 @@
+// A Snapshot of a process that lives: /proc, and the registers of its threads where they are stopped.
+#pragma once
+
+#include <sys/types.h>
+
+#include "audit/live/stopped_process.h"
+#include "audit/snapshot.h"
+#include "util/error.h"
+
+namespace cpulevel::audit::live {
+
+// Errors: the process is gone (usage), or its memory may not be looked at (machine).
+[[nodiscard]] Result<Snapshot> snapshot_of(const StoppedProcess& stopped, pid_t pid, const profile::XsaveLayout* layout);
+
+[[nodiscard]] std::string process_name(pid_t pid);
+
+}  // namespace cpulevel::audit::live
