@@ -16,20 +16,25 @@ std::string shown_text(const Evidence& evidence) {
     const Shown& shown = evidence.shown;
     if (shown.sources.empty()) return "not known";
     const arch::FeatureTable& table = arch::table(evidence.process->architecture);
+    arch::FeatureSet of_use;  // by programs: whether a kernel's feature is shown says nothing about a process
+    for (std::size_t index = 0; index < table.features().size(); ++index) {
+        const arch::FeatureId id{static_cast<std::uint16_t>(index)};
+        if (table[id].user) of_use.insert(id);
+    }
     const arch::NamedLevel* best = nullptr;
     arch::FeatureSet best_set;
     if (evidence.process->architecture != arch::Architecture::x86_64 || shown.cpuid_known) {
         for (const arch::NamedLevel& named : table.levels()) {
             if (!named.name.starts_with("x86-64") && !named.name.starts_with("armv")) continue;
             const arch::FeatureSet set = level::features_of(table, named);
-            const arch::FeatureSet judged = set & shown.described;
+            const arch::FeatureSet judged = set & shown.described & of_use;
             if (judged.empty() || !judged.is_subset_of(shown.features) || (best != nullptr && set.size() < best_set.size())) continue;
             best = &named;
             best_set = set;
         }
     }
-    const std::size_t more = (shown.features - best_set).size();
-    if (best == nullptr) return fmt::format("{} features ({})", more, join(shown.sources, ", "));
+    const std::size_t more = ((shown.features - best_set) & of_use).size();
+    if (best == nullptr) return fmt::format("{} feature{} ({})", more, more == 1 ? "" : "s", join(shown.sources, ", "));
     if (more == 0) return fmt::format("{} ({})", best->name, join(shown.sources, ", "));
     return fmt::format("{} and {} more feature{} ({})", best->name, more, more == 1 ? "" : "s", join(shown.sources, ", "));
 }

@@ -2,8 +2,8 @@
 
 namespace cpulevel::audit {
 
-Result<Report> wait_until_out_of_handlers(pid_t pid, const Target& target, std::chrono::milliseconds, const ProcessOptions& options) {
-    return audit_process(pid, target, options);
+Result<Report> wait_until_out_of_handlers(pid_t pid, const Target&, std::chrono::milliseconds, const ProcessOptions&) {
+    return machine_error("cannot wait for handlers yet", std::to_string(pid));
 }
 
 }  // namespace cpulevel::audit
