@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -133,6 +134,13 @@ INSTANTIATE_TEST_SUITE_P(Machine, RealFile,
                                          "/lib/x86_64-linux-musl/libc.so", "/lib32/libgcc_s.so.1",
                                          "/usr/lib/go-1.19/bin/go", "/usr/bin/python3"));
 
+// What the calling thread computed, whatever else the machine is busy with.
+std::chrono::nanoseconds thread_time() {
+    timespec now{};
+    EXPECT_EQ(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
 // Large ones: speed, and that nothing is claimed which is not those two bytes. objdump takes minutes for them.
 TEST(RealFiles, LargeProgramsTakeLessThanASecond) {
     bool any = false;
@@ -140,9 +148,9 @@ TEST(RealFiles, LargeProgramsTakeLessThanASecond) {
         const MappedFile file(path);
         if (!file.valid()) continue;
         any = true;
-        const auto begin = std::chrono::steady_clock::now();
+        const auto begin = thread_time();
         const auto scan = find_sites(file.bytes());
-        const auto took = std::chrono::steady_clock::now() - begin;
+        const auto took = thread_time() - begin;
         ASSERT_TRUE(scan) << scan.error().message();
         EXPECT_LT(took, std::chrono::seconds(1)) << path;
         EXPECT_FALSE(scan->build_id.empty()) << path;
