@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/knobs.h"
 #include "cli/level_argument.h"
 #include "cli/start_program.h"
 #include "level/compare.h"
@@ -25,6 +26,7 @@ struct Options {
     std::string engine = "auto";
     bool no_patch = false;
     bool accept_real_cpuid = false;
+    bool knobs = false;
     std::shared_ptr<StartOptions> start = std::make_shared<StartOptions>();
 };
 
@@ -88,6 +90,9 @@ Result<int> run_levelled(const Options& options, const std::vector<std::string>&
                                      join(answer.reasons, "; "),
                                      "`cpulevel baseline` computes a level that this machine shares with others"});
     }
+    if (options.knobs) {
+        if (const auto set = set_knobs(*level); !set) return std::unexpected(set.error());
+    }
     const auto by_kernel = prepare_kernel_engine(options, *level);
     if (!by_kernel) return std::unexpected(by_kernel.error());
     if (*by_kernel) return become_program(**by_kernel, *options.start, program);
@@ -106,6 +111,8 @@ Action setup(CLI::App& app) {
         ->capture_default_str();
     app.add_flag("--accept-real-cpuid", options->accept_real_cpuid,
                  "Let programs see the real CPUID, so that the kernel engine can be used where the kernel has it");
+    app.add_flag("--knobs", options->knobs,
+                 "Tell programs the level by environment variables too (those of `export --to env`), on top of what these have");
     add_start_options(app, options->start);
     app.add_flag("--no-patch", options->no_patch, "Never change a program's text, also where CPUID faulting is missing");
     return [options](const Invocation& invocation) -> Result<int> {

@@ -40,6 +40,11 @@ class Schema(unittest.TestCase):
             with self.subTest(architecture):
                 validator("features.schema.json").validate(load(DATA / f"{architecture}.json"))
         validator("levels.schema.json").validate(load(DATA / "levels.json"))
+        tools = sorted((DATA / "exports").glob("*.json"))
+        self.assertTrue(tools)
+        for tool in tools:
+            with self.subTest(tool.stem):
+                validator("tool.schema.json").validate(load(tool))
 
     def test_the_schema_refuses_what_it_should(self):
         good = load(DATA / "riscv64.json")
@@ -125,6 +130,43 @@ class Generator(unittest.TestCase):
     def test_level_with_what_is_never_shown(self):
         self.levels["levels"][0]["features"].append("amx_tile")
         self.refused("amx_tile")
+
+
+class ExportGenerator(unittest.TestCase):
+    def refused(self, change, text):
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder)
+            (data / "exports").mkdir()
+            for architecture in ("x86_64", "aarch64"):
+                (data / f"{architecture}.json").write_text((DATA / f"{architecture}.json").read_text())
+            tool = load(DATA / "exports" / "glibc.json")
+            change(tool, tool["architectures"]["x86_64"]["entries"])
+            (data / "exports" / "glibc.json").write_text(json.dumps(tool))
+            run = subprocess.run([sys.executable, SOURCE / "tools" / "generate_exports.py", "--data", data, "--output", data / "o.cpp"],
+                                 capture_output=True, text=True, check=False)
+            self.assertEqual((run.returncode, (data / "o.cpp").exists()), (0, True) if text is None else (1, False), run.stderr)
+            self.assertIn(text or "", run.stderr)
+
+    def test_good_data(self):
+        self.refused(lambda tool, entries: None, None)
+
+    def test_unknown_feature(self):
+        self.refused(lambda tool, entries: entries[2].update(features=["avx3"]), "avx3")
+
+    def test_doubled_name(self):
+        self.refused(lambda tool, entries: entries.append(dict(entries[2])), "twice")
+
+    def test_bad_version(self):
+        self.refused(lambda tool, entries: entries[2].update(since="two"), "not a version")
+
+    def test_since_after_until(self):
+        self.refused(lambda tool, entries: entries[2].update(since="2.30", until="2.4"), "after until")
+
+    def test_unknown_kind(self):
+        self.refused(lambda tool, entries: entries[2].update(kind="maybe"), "unknown kind")
+
+    def test_file_of_another_tool(self):
+        self.refused(lambda tool, entries: tool.update(tool="musl"), "musl")
 
 
 if __name__ == "__main__":

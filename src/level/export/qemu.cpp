@@ -1,0 +1,55 @@
+// `qemu -cpu`. x86: the model "base" has nothing, so that exactly the named features are there, whatever the version of
+// QEMU; a guest's kernel gets what it cannot do without. arm64 models have fixed features: the richest that shows
+// nothing hidden.
+#include <fmt/format.h>
+
+#include "level/export/guest.h"
+#include "level/export/format.h"
+#include "util/text.h"
+
+namespace cpulevel::level {
+
+namespace {
+
+// A comma ends a property; doubled it stands for itself.
+std::string escaped(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+        result += c;
+        if (c == ',') result += ',';
+    }
+    return result;
+}
+
+// Programs that look at vendor and model see the node that the level is like; without one QEMU's own.
+std::string identity_of(const Level& level) {
+    if (!level.identity) return "";
+    const profile::Identity& identity = *level.identity;
+    return fmt::format(",vendor={},family={},model={},stepping={},model-id={}", identity.vendor, identity.family, identity.model,
+                       identity.stepping, escaped(printable(trim(identity.brand), 48)));
+}
+
+}  // namespace
+
+Result<Export> export_qemu(const Level& level, const ExportOptions& options) {
+    const auto view = ToolView::open("qemu", level, options);
+    if (!view) return std::unexpected(view.error());
+    if (!view->is_x86()) {
+        const auto model = fixed_model(*view, "QEMU");
+        if (!model) return std::unexpected(model.error());
+        Export result = view->showing(ToolView::features(**model));
+        result.text = fmt::format("{}\n", (*model)->name);
+        return result;
+    }
+    Export result = view->showing({});
+    result.for_kernel = view->features(EntryKind::kernel) - level.features;
+    std::string text = "base";
+    for (const ToolEntry* entry : view->entries(EntryKind::show)) {
+        const arch::FeatureSet features = ToolView::features(*entry);
+        if (features.is_subset_of(level.features | result.for_kernel)) text += fmt::format(",+{}", entry->name);
+    }
+    result.text = text + identity_of(level) + "\n";
+    return result;
+}
+
+}  // namespace cpulevel::level
