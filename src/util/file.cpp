@@ -49,7 +49,9 @@ Result<void> write_all(int fd, std::string_view content, const std::string& path
 }  // namespace
 
 Result<void> write_file_atomically(const std::string& path, std::string_view content) {
-    std::string temporary = path + ".XXXXXX";
+    // Hidden until it is whole: what reads a folder of files (Node Feature Discovery, shells' globs) skips it.
+    const std::size_t name = path.rfind('/') + 1;  // npos + 1 is 0
+    std::string temporary = path.substr(0, name) + "." + path.substr(name) + ".XXXXXX";
     const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
     if (!fd.valid()) return system_error(ErrorKind::usage, "cannot create a temporary file beside", path);
     auto fail = [&](std::unexpected<Error> error) -> Result<void> {
