@@ -24,7 +24,7 @@ def a_program_sees_the_variables(t: Context) -> None:
 
 @test
 def they_are_those_of_export(t: Context) -> None:
-    script = t.ok(t.bare(t.cpulevel, "export", "-q", "x86-64-v2", "--to", "env"))
+    script = t.ok(t.bare(t.cpulevel, "export", "-q", t.level, "--to", "env"))
     bare = t.ok(t.bare("/bin/sh", "-c", f"{script.out}\nexec /usr/bin/python3 -c \"$0\" \"$@\"", SAY, *NAMES))
     t.equal(variables(t, ("--knobs",), {}), dict(line.split("=", 1) for line in bare.out.splitlines()), "variables")
 
