@@ -120,7 +120,7 @@ void judge_frames(const Snapshot& process, const Thread& thread, const FrameSear
         if (process.from_images) finding.advice = "dump again when the handler is left: `cpulevel dump --wait`";
         report.findings.push_back(std::move(finding));
     }
-    if (search.complete || !thread.stack_pointer) return;
+    if (search.complete || !thread.stack_pointer || !process.memory) return;
     Finding finding = finding_of(process, thread.tid, Kind::unreadable, Severity::unknown);
     finding.what = "may be inside a signal handler";
     finding.why = search.incomplete_why;

@@ -1,0 +1,144 @@
+#include "images/checkpoint.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include "images/image_file.h"
+#include "util/file.h"
+
+namespace cpulevel::images {
+namespace {
+
+using FileNames = std::map<std::uint64_t, std::string>;
+
+constexpr std::size_t kMostProcesses = 1U << 16U;
+constexpr std::size_t kMostThreads = 1U << 18U;  // of all processes together
+
+std::unexpected<Error> in_file(Error error, const std::string& path) {
+    error.on = error.on.empty() ? path : fmt::format("{}: {}", path, error.on);
+    return std::unexpected(std::move(error));
+}
+
+// A file with a single message.
+template <class T>
+Result<T> read_single(const std::string& path, std::uint32_t magic, Result<T> (*parse)(std::string_view)) {
+    const auto text = read_file(path);
+    if (!text) return std::unexpected(text.error());
+    const auto messages = messages_of(*text, magic, path);
+    if (!messages) return std::unexpected(messages.error());
+    if (messages->size() != 1) return usage_error("the image is damaged", path, fmt::format("{} messages, 1 was expected", messages->size()));
+    auto parsed = parse(messages->front());
+    if (!parsed) return in_file(parsed.error(), path);
+    return parsed;
+}
+
+Result<FileNames> read_file_names(const std::string& folder) {
+    bool plain = false;
+    std::string path = folder + "/files.img";
+    auto text = read_file(path);
+    if (!text && text.error().errno_value == ENOENT) {
+        plain = true;
+        path = folder + "/reg-files.img";
+        text = read_file(path);
+    }
+    if (!text) return std::unexpected(text.error());
+    const auto messages = messages_of(*text, plain ? kRegularFilesMagic : kFilesMagic, path);
+    if (!messages) return std::unexpected(messages.error());
+    FileNames names;
+    for (const std::string_view message : *messages) {
+        const auto file = parse_file(message, plain);
+        if (!file) return in_file(file.error(), path);
+        if (*file) names[(*file)->id] = (*file)->name;
+    }
+    return names;
+}
+
+// The words of mm_saved_auxv are 64 bits wide, whatever the program's are.
+inherit::AuxVector aux_vector_of(const std::vector<std::uint64_t>& words, bool is_32bit) {
+    std::vector<inherit::AuxEntry> entries;
+    for (std::size_t index = 0; index + 1 < words.size() && words[index] != inherit::kAtNull; index += 2) {
+        entries.push_back({words[index], words[index + 1]});
+    }
+    return {is_32bit ? inherit::WordSize::bits32 : inherit::WordSize::bits64, std::move(entries)};
+}
+
+Result<void> read_memory(const std::string& folder, const FileNames& names, DumpedProcess& process) {
+    const auto memory = read_single<MemoryImage>(fmt::format("{}/mm-{}.img", folder, process.pid), kMemoryMagic, parse_memory);
+    if (!memory) return std::unexpected(memory.error());
+    process.aux_vector = aux_vector_of(memory->aux_vector, process.is_32bit);
+    for (const Area& area : memory->areas) {
+        MappedArea mapped{area, {}};
+        if (const auto name = names.find(area.file); area.is_file && name != names.end()) mapped.path = name->second;
+        process.areas.push_back(std::move(mapped));
+    }
+    const std::uint64_t page_size = process.aux_vector->find(inherit::kAtPageSize).value_or(4096);
+    if (page_size < 4096 || page_size > 65536 || (page_size & (page_size - 1)) != 0) {
+        return usage_error("the image is damaged", fmt::format("{}/mm-{}.img", folder, process.pid), fmt::format("a page size of {} bytes", page_size));
+    }
+    auto pages = Pages::open(folder, process.pid, page_size);
+    if (pages) {
+        process.pages.emplace(std::move(*pages));
+    } else if (pages.error().errno_value == ENOENT) {
+        process.no_pages_because = pages.error().message();
+    } else {
+        return std::unexpected(pages.error());
+    }
+    return {};
+}
+
+Result<std::optional<DumpedProcess>> read_process(const std::string& folder, const TreeEntry& entry, const FileNames& names) {
+    DumpedProcess process;
+    process.pid = entry.pid;
+    std::vector<pid_t> threads = entry.threads;
+    if (threads.empty()) threads.push_back(entry.pid);
+    for (const pid_t tid : threads) {
+        auto core = read_single<Core>(fmt::format("{}/core-{}.img", folder, tid), kCoreMagic, parse_core);
+        if (!core) return std::unexpected(core.error());
+        if (!core->alive) return std::nullopt;
+        process.architecture = core->architecture;
+        process.is_32bit = process.is_32bit || core->is_32bit;
+        if (tid == entry.pid) process.name = core->name;
+        process.threads.emplace_back(tid, std::move(*core));
+    }
+    if (auto done = read_memory(folder, names, process); !done) return std::unexpected(done.error());
+    return process;
+}
+
+}  // namespace
+
+Result<Checkpoint> read_checkpoint(const std::string& folder) {
+    const std::string inventory_path = folder + "/inventory.img";
+    const auto inventory = read_single<Inventory>(inventory_path, kInventoryMagic, parse_inventory);
+    if (!inventory) {
+        if (inventory.error().errno_value != ENOENT) return std::unexpected(inventory.error());
+        return usage_error("not a checkpoint", folder, "there is no inventory.img in it",
+                           "give the folder that `criu dump --images-dir` wrote; an engine's archive is to be unpacked first, its images are in "
+                           "\"checkpoint\"");
+    }
+    const std::string tree_path = folder + "/pstree.img";
+    const auto tree = read_file(tree_path);
+    if (!tree) return std::unexpected(tree.error());
+    const auto entries = messages_of(*tree, kTreeMagic, tree_path);
+    if (!entries) return std::unexpected(entries.error());
+    if (entries->size() > kMostProcesses) return usage_error("the image is damaged", tree_path, fmt::format("{} processes", entries->size()));
+    const auto names = read_file_names(folder);
+    if (!names) return std::unexpected(names.error());
+    Checkpoint checkpoint;
+    std::size_t threads = 0;
+    for (const std::string_view message : *entries) {
+        const auto entry = parse_tree_entry(message);
+        if (!entry) return in_file(entry.error(), tree_path);
+        threads += entry->threads.size();
+        if (threads > kMostThreads) return usage_error("the image is damaged", tree_path, "more threads than a machine can have");
+        auto process = read_process(folder, *entry, *names);
+        if (!process) return std::unexpected(process.error());
+        if (*process) checkpoint.processes.push_back(std::move(**process));
+    }
+    return checkpoint;
+}
+
+}  // namespace cpulevel::images
