@@ -33,26 +33,22 @@ struct Judged {
 };
 
 // Components in `used` that stand elsewhere on the target than in the frame.
-std::uint64_t misplaced(std::uint64_t used, const Snapshot& process, const Target& target, bool& unknown) {
+std::uint64_t misplaced(std::uint64_t used, const SignalFrame& frame, const Target& target, bool& unknown) {
     std::uint64_t wrong = 0;
     for (unsigned number = 3; number < 63; ++number) {  // component 2 has one place on every CPU
         if (((used >> number) & 1U) == 0) continue;
         const auto there = target.places.find(number);
-        const profile::XsaveComponent* here = nullptr;
-        if (process.layout) {
-            const auto at = process.layout->components.find(number);
-            if (at != process.layout->components.end()) here = &at->second;
-        }
-        if (there == target.places.end() || here == nullptr) {
+        const auto here = frame.places.find(number);
+        if (there == target.places.end() || here == frame.places.end()) {
             unknown = true;
-        } else if (there->second.offset != here->offset || there->second.size != here->size) {
+        } else if (there->second.offset != here->second.offset || there->second.size != here->second.size) {
             wrong |= std::uint64_t{1} << number;
         }
     }
     return wrong;
 }
 
-Judged judge_x86_frame(const SignalFrame& frame, const Snapshot& process, const Target& target) {
+Judged judge_x86_frame(const SignalFrame& frame, const Target& target) {
     if (frame.state_size == 0) return {};  // x87 and SSE only: every kernel takes it
     const std::uint64_t used = frame.in_use & kXstateBits;
     const std::uint64_t named = frame.header & kXstateBits;
@@ -74,7 +70,7 @@ Judged judge_x86_frame(const SignalFrame& frame, const Snapshot& process, const 
                                               components_text(lacking), target.name)};
     }
     bool unknown = false;
-    if (const std::uint64_t wrong = misplaced(named, process, target, unknown); wrong != 0) {
+    if (const std::uint64_t wrong = misplaced(named, frame, target, unknown); wrong != 0) {
         return {Severity::unsafe, fmt::format("{} stands at another place in the frame than on {}: its registers would be "
                                               "filled from the wrong bytes",
                                               components_text(wrong), target.name)};
@@ -106,7 +102,7 @@ void judge_frames(const Snapshot& process, const Thread& thread, const FrameSear
                   Report& report) {
     for (const SignalFrame& frame : search.frames) {
         const Judged judged = frame.shape == SignalFrame::Shape::aarch64 ? judge_arm_frame(frame, target)
-                                                                         : judge_x86_frame(frame, process, target);
+                                                                         : judge_x86_frame(frame, target);
         if (judged.why.empty()) continue;
         Finding finding = finding_of(process, thread.tid, Kind::handler_frame, judged.severity);
         finding.certainty = frame.blocked_now ? Certainty::certain : Certainty::likely;

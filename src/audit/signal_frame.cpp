@@ -257,8 +257,8 @@ class Search {
         frame.described = get<std::uint64_t>(*legacy, kSoftware + 8);
         std::vector<std::byte> state(size);
         state.resize(process_.memory->read(area, state));
-        const profile::XsaveLayout* layout = process_.layout ? &*process_.layout : nullptr;
-        const VectorState vector = vector_state_of(state, layout);
+        frame.places = places_in_frame(frame.described, size, process_.layout ? &*process_.layout : nullptr);
+        const VectorState vector = vector_state_of(state, &frame.places);
         frame.header = vector.header;
         frame.in_use = vector.in_use;
         frame.pkru = vector.pkru;

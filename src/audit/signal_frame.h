@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,8 +27,9 @@ struct SignalFrame {
     std::uint32_t state_size = 0;         // bytes, as the kernel that wrote it had them
     std::uint64_t described = 0;          // XCR0 components that the frame is laid out for
     std::uint64_t header = 0;             // XSTATE_BV
-    std::uint64_t in_use = 0;             // of these: not all zero (where the layout is known; else as header)
+    std::uint64_t in_use = 0;             // of these: not all zero (where the places are known; else as header)
     std::optional<std::uint32_t> pkru;
+    std::map<unsigned, profile::XsaveComponent> places;  // of its components; empty: not known
 
     // aarch64: vector lengths of the SVE and SME records, bytes; 0: no such record
     std::uint32_t sve_vector_length = 0;

@@ -19,9 +19,42 @@ T number_at(std::span<const std::byte> bytes, std::size_t offset) {
     return value;
 }
 
+// CPUID leaf 0xD of Intel's processors from Sandy Bridge to Sapphire Rapids, and of AMD's since Zen 4; without AMX, whose
+// tile data a frame has only after a permission, and which both standard formats keep at its end.
+const Places& intel_places() {
+    static const Places places{{2, {.size = 256, .offset = 576}},  {3, {.size = 64, .offset = 960}},   {4, {.size = 64, .offset = 1024}},
+                               {5, {.size = 64, .offset = 1088}},  {6, {.size = 512, .offset = 1152}}, {7, {.size = 1024, .offset = 1664}},
+                               {9, {.size = 8, .offset = 2688}},   {17, {.size = 64, .offset = 2752}}, {18, {.size = 8192, .offset = 2816}}};
+    return places;
+}
+const Places& amd_places() {
+    static const Places places{{2, {.size = 256, .offset = 576}},  {5, {.size = 64, .offset = 832}}, {6, {.size = 512, .offset = 896}},
+                               {7, {.size = 1024, .offset = 1408}}, {9, {.size = 8, .offset = 2432}}};
+    return places;
+}
+
+bool ends_at(std::uint64_t described, std::uint32_t size, const Places& places) {
+    std::uint32_t end = kLegacyRegion + kXsaveHeader;
+    for (unsigned number = 2; number < 63; ++number) {
+        if (((described >> number) & 1U) == 0) continue;
+        const auto at = places.find(number);
+        if (at == places.end() || at->second.offset == 0) return false;
+        end = std::max(end, at->second.offset + at->second.size);
+    }
+    return end == size;
+}
+
 }  // namespace
 
-VectorState vector_state_of(std::span<const std::byte> area, const profile::XsaveLayout* layout) {
+Places places_in_frame(std::uint64_t described, std::uint32_t size, const profile::XsaveLayout* own) {
+    if (own != nullptr && ends_at(described, size, own->components)) return own->components;
+    for (const Places* places : {&intel_places(), &amd_places()}) {
+        if (ends_at(described, size, *places)) return *places;
+    }
+    return {};
+}
+
+VectorState vector_state_of(std::span<const std::byte> area, const Places* places) {
     VectorState state;
     if (area.size() < kLegacyRegion + kXsaveHeader) {
         state.header = state.in_use = kLegacyComponents;
@@ -33,9 +66,9 @@ VectorState vector_state_of(std::span<const std::byte> area, const profile::Xsav
         const std::uint64_t bit = std::uint64_t{1} << number;
         if ((state.header & bit) == 0) continue;
         const profile::XsaveComponent* component = nullptr;
-        if (layout != nullptr) {
-            const auto at = layout->components.find(number);
-            if (at != layout->components.end() && at->second.offset >= kLegacyRegion + kXsaveHeader) component = &at->second;
+        if (places != nullptr) {
+            const auto at = places->find(number);
+            if (at != places->end() && at->second.offset >= kLegacyRegion + kXsaveHeader) component = &at->second;
         }
         if (component == nullptr || component->size > area.size() || component->offset > area.size() - component->size) {
             state.in_use |= bit;

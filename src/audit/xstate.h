@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 
@@ -22,9 +23,16 @@ inline constexpr std::size_t kLegacyRegion = 512, kXsaveHeader = 64;
 inline constexpr std::uint32_t kInitialPkru = 0x55555554;
 [[nodiscard]] constexpr bool restricts(std::uint32_t pkru) { return pkru != 0 && pkru != kInitialPkru; }
 
-// `area`: from its start, as much of it as was read. A component that stands beyond it, or of which the layout does
-// not tell the place, is taken to be in use if the header says so.
-[[nodiscard]] VectorState vector_state_of(std::span<const std::byte> area, const profile::XsaveLayout* layout);
+using Places = std::map<unsigned, profile::XsaveComponent>;  // by component number
+
+// `area`: from its start, as much of it as was read. A component that stands beyond it, or of which the place is
+// not known, is taken to be in use if the header says so.
+[[nodiscard]] VectorState vector_state_of(std::span<const std::byte> area, const Places* places);
+
+// Where the components of a signal frame stand: a frame does not say, but its size tells, because the places of all that
+// have been built so far end at different bytes. `own` (the machine's where it was found) is tried first. Empty: not
+// known.
+[[nodiscard]] Places places_in_frame(std::uint64_t described, std::uint32_t size, const profile::XsaveLayout* own);
 
 // "AVX (upper halves of YMM)", "AVX-512, PKRU"
 [[nodiscard]] std::string components_text(std::uint64_t components);

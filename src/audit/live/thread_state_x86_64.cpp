@@ -42,7 +42,8 @@ void read_registers(Thread& thread, const profile::XsaveLayout* layout) {
     std::vector<std::byte> state(kMostState);
     iovec area{state.data(), state.size()};
     if (::ptrace(PTRACE_GETREGSET, thread.tid, NT_X86_XSTATE, &area) == 0) {
-        thread.vector_state = vector_state_of(std::span(state).first(std::min(area.iov_len, state.size())), layout);
+        thread.vector_state = vector_state_of(std::span(state).first(std::min(area.iov_len, state.size())),
+                                              layout != nullptr ? &layout->components : nullptr);
     } else {
         thread.vector_state = VectorState{.header = kLegacyComponents, .in_use = kLegacyComponents, .pkru = {}};  // no XSAVE here
     }
