@@ -33,7 +33,7 @@ struct Options {
 std::string format_choices() {
     std::vector<std::string> names;
     for (const level::Format& format : level::formats()) names.emplace_back(format.name);
-    return "{" + join(names, ",") + "}";
+    return "FORMAT {" + join(names, ",") + "}";
 }
 
 Result<void> add_version(level::ExportOptions& options, std::string_view tool, std::string_view text) {
@@ -127,7 +127,7 @@ Result<int> export_to(const Options& options) {
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
     app.add_option("LEVEL", options->level, kLevelHelp)->type_name("LEVEL");
-    app.add_option("--to", options->format, "The tool")->type_name(format_choices());
+    app.add_option("--to", options->format, "The tool (--list: all of them)")->type_name(format_choices());
     app.add_option("-o,--output", options->output, "Write to FILE, whole or not at all")->type_name("FILE");
     app.add_option("--glibc", options->glibc, "glibc's version (that of this machine): only names that it knows")
         ->type_name("VERSION");

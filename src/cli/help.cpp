@@ -40,8 +40,12 @@ std::string names_of(const CLI::Option& option) {
     std::string text = join(names, ", ");
     if (option.get_items_expected_max() == 0) return text;
     std::string type = option.get_type_name();
-    if (const auto open = type.find('{'); open != std::string::npos)
-        type = type.substr(open + 1, type.find('}') - open - 1);
+    constexpr std::size_t longest = 48;  // "FORMAT {a,b,...}": a list that would push the texts off the terminal has a name
+    if (const auto open = type.find('{'); open != std::string::npos) {
+        const std::string list = type.substr(open + 1, type.find('}') - open - 1);
+        const std::string name(trim(type.substr(0, open)));
+        type = list.size() > longest && !name.empty() ? name : list;
+    }
     for (char& c : type) {
         if (c == ',') c = '|';
     }
