@@ -92,11 +92,14 @@ class Supervisor {
     [[nodiscard]] bool wait_parked(std::chrono::steady_clock::time_point until);
     [[nodiscard]] std::string unparked() const;
     void park(Thread& thread, int stop_signal);
+    void free_vfork_children();
     void interrupt(const Thread& thread);
     void continue_tree();
     void detach_tree();
     [[nodiscard]] std::optional<std::int64_t> call_now(Thread& thread, std::uint64_t number, std::span<const std::uint64_t> arguments);
-    bool next_stop(Thread& thread, int wanted);
+    enum class NextStop : std::uint8_t { wanted, interrupted, gone };
+    NextStop next_stop(Thread& thread, int wanted);
+    [[nodiscard]] bool end_call(Thread& thread, bool stopped_by_interrupt);
     // let_go.cpp
     [[nodiscard]] bool remove_traps(pid_t tid, AddressSpace& space, std::vector<ChangedByte>& changed, LetGo& done);
     std::int64_t set_cpuid_faulting(Thread& thread, bool faults);

@@ -240,24 +240,21 @@ std::optional<bool> Supervisor::answers_the_level(Thread& thread, std::uint64_t 
     if (!write_memory(tid, RemoteAddress{there.rsp}, std::as_bytes(std::span(&gadget, 1)))) return std::nullopt;
     if (!set_signal_mask(tid, ~std::uint64_t{0})) return std::nullopt;
     constexpr int kSyscallStop = SIGTRAP | 0x80;
-    constexpr int kInterruptStop = SIGTRAP | (PTRACE_EVENT_STOP << 8);
     std::optional<bool> answer;
-    if (::ptrace(PTRACE_SETREGS, tid, nullptr, &there) == 0 && ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr) == 0 &&
-        next_stop(thread, kSyscallStop)) {
-        user_regs_struct after{};
-        const bool read = ::ptrace(PTRACE_GETREGS, tid, nullptr, &after) == 0;
+    if (::ptrace(PTRACE_SETREGS, tid, nullptr, &there) != 0 || ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr) != 0) return answer;
+    const NextStop stopped = next_stop(thread, kSyscallStop);
+    if (stopped == NextStop::gone) return answer;
+    user_regs_struct after{};
+    if (stopped == NextStop::wanted && ::ptrace(PTRACE_GETREGS, tid, nullptr, &after) == 0) {
         const auto expected = policy_.cpuid.answer(kLeaf, 0, [&](std::uint32_t leaf, std::uint32_t subleaf) {
             return live_cpuid_.ask(-1, leaf, subleaf);
         });
-        if (read) {
-            answer = static_cast<std::uint32_t>(after.orig_rax) == expected.eax &&
-                     static_cast<std::uint32_t>(after.rbx) == expected.ebx && static_cast<std::uint32_t>(after.rdx) == expected.edx;
-            after.orig_rax = ~0ULL;
-            ::ptrace(PTRACE_SETREGS, tid, nullptr, &after);
-        }
-        ::ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
-        if (::ptrace(PTRACE_CONT, tid, nullptr, nullptr) != 0 || !next_stop(thread, kInterruptStop)) return std::nullopt;
+        answer = static_cast<std::uint32_t>(after.orig_rax) == expected.eax &&
+                 static_cast<std::uint32_t>(after.rbx) == expected.ebx && static_cast<std::uint32_t>(after.rdx) == expected.edx;
+        after.orig_rax = ~0ULL;  // no call
+        ::ptrace(PTRACE_SETREGS, tid, nullptr, &after);
     }
+    if (!end_call(thread, stopped == NextStop::interrupted)) return std::nullopt;
     ::ptrace(PTRACE_SETREGS, tid, nullptr, &saved);
     set_signal_mask(tid, *mask);
     return answer;

@@ -62,6 +62,7 @@ struct Thread {
     int held_signal = 0;        // held: the signal of the stop (group-stop or 0)
     bool parked = false;        // kept in a stop while the whole tree is (tree_stop.cpp)
     int parked_signal = 0;      // parked: of the group-stop that it is in; 0: none
+    bool faults = false;        // has a fault of its own still to come: it is not interrupted before that
     pid_t vfork_parent = 0;     // thread that waits until this process, its vfork child, execs or ends
     std::shared_ptr<AddressSpace> space;
 

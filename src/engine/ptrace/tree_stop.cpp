@@ -5,6 +5,9 @@
 // after each event that is not the stop the thread is interrupted again. A thread that runs something for us (a stub, a
 // system call) is not: it would be interrupted before it came to an end; its turn comes when it is done.
 //
+// A thread that has just run into a trap of ours has the signal for it pending, and an interrupt comes before that. Let go of
+// like that it would die of the signal, so it goes on to its signal's stop first.
+//
 // A thread that waits for its vfork child cannot be stopped: the wait can only be killed. So its child runs on until it
 // has executed a program or ended, and then both stop. A thread in an uninterruptible wait (a dead file server), or in a
 // frozen cgroup of version 1, cannot be stopped either: after some patience all others go on as before, and it is named.
@@ -19,6 +22,7 @@
 #include <csignal>
 
 #include "engine/ptrace/control.h"
+#include "engine/ptrace/process_list.h"
 #include "engine/ptrace/supervisor.h"
 #include "util/file.h"
 #include "util/text.h"
@@ -29,18 +33,38 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kAttempt{1000};
+constexpr std::chrono::milliseconds kLook{100};  // until who cannot be stopped is looked at
 
 constexpr int kSyscallStop = SIGTRAP | 0x80;
 constexpr int kInterruptStop = SIGTRAP | (PTRACE_EVENT_STOP << 8);
 
+// A SIGSEGV as a trap of ours or a faulting CPUID raises it (#GP: SI_KERNEL, no address), not yet delivered.
+bool has_pending_fault(pid_t tid) {
+    std::array<siginfo_t, 8> queue{};
+    const struct {
+        std::uint64_t from;
+        std::uint32_t flags;
+        std::int32_t most;
+    } which{0, 0, static_cast<std::int32_t>(queue.size())};  // struct ptrace_peeksiginfo_args: the thread's own queue
+    const long got = ::ptrace(static_cast<__ptrace_request>(PTRACE_PEEKSIGINFO), tid, &which, queue.data());
+    return std::ranges::any_of(std::span(queue).first(got > 0 ? static_cast<std::size_t>(got) : 0), [](const siginfo_t& info) {
+        return info.si_signo == SIGSEGV && info.si_code == SI_KERNEL && info.si_addr == nullptr;
+    });
+}
+
 }  // namespace
 
 void Supervisor::interrupt(const Thread& thread) {
-    if (thread.parked || thread.phase != Phase::running || thread.vfork_parent != 0) return;
+    if (thread.parked || thread.faults || thread.phase != Phase::running || thread.vfork_parent != 0) return;
     ::ptrace(PTRACE_INTERRUPT, thread.tid, nullptr, nullptr);
 }
 
 void Supervisor::park(Thread& thread, int stop_signal) {
+    thread.faults = has_pending_fault(thread.tid);
+    if (thread.faults) {
+        resume(thread.tid, Resume::run);
+        return;
+    }
     thread.parked = true;
     thread.parked_signal = stop_signal;
     if (thread.tid != root_) return;
@@ -58,16 +82,43 @@ bool Supervisor::all_parked() const {
 // Serves events until every thread is parked; false when the time is over before that.
 bool Supervisor::wait_parked(Clock::time_point until) {
     const Ticking ticking;
+    auto look = Clock::now() + kLook;
     while (!all_parked()) {
         if (Clock::now() >= until) return false;
+        if (Clock::now() >= look) {
+            free_vfork_children();
+            look = Clock::now() + kLook;
+        }
         int status = 0;
         const pid_t tid = ::waitpid(-1, &status, __WALL);
         if (tid < 0 && errno == EINTR) continue;
         if (tid < 0) return threads_.empty();  // ECHILD: all are gone
+        const bool faulted = WIFSTOPPED(status) && status >> 16 == 0;
         handle(tid, status);
-        if (const auto found = threads_.find(tid); found != threads_.end()) interrupt(found->second);
+        const auto found = threads_.find(tid);
+        if (found == threads_.end()) continue;
+        if (faulted) found->second.faults = false;
+        interrupt(found->second);
     }
     return true;
+}
+
+// For a tree whose vforks we have not seen: the children of threads that cannot be stopped go on.
+void Supervisor::free_vfork_children() {
+    for (auto& [tid, thread] : threads_) {
+        if (thread.parked) continue;
+        const auto stat = read_proc_stat(tid);
+        if (!stat || stat->state != 'D') continue;
+        const pid_t process = process_of(tid);
+        for (auto& [other, child] : threads_) {
+            if (!child.parked || !child.leads_process || other == process) continue;
+            const auto child_stat = read_proc_stat(other);
+            if (!child_stat || child_stat->parent != process || !share_memory(other, process)) continue;
+            child.vfork_parent = tid;
+            child.parked = false;
+            resume(other, child.parked_signal != 0 ? Resume::listen : Resume::run);
+        }
+    }
 }
 
 std::string Supervisor::unparked() const {
@@ -88,7 +139,10 @@ Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience) {
     const auto until = Clock::now() + patience;
     for (;;) {
         stopping_ = true;
-        for (const auto& [tid, thread] : threads_) interrupt(thread);
+        for (auto& [tid, thread] : threads_) {
+            thread.faults = false;  // of an earlier attempt
+            interrupt(thread);
+        }
         if (wait_parked(std::min(until, Clock::now() + kAttempt))) return {};
         // A vfork child may wait for one of those that are parked: all go on for a while.
         const std::string which = unparked();
@@ -132,24 +186,39 @@ void Supervisor::detach_tree() {
     stopping_ = false;
 }
 
-// Up to the stop that is wanted; false when the thread is gone.
-bool Supervisor::next_stop(Thread& thread, int wanted) {
+// Up to the stop that is wanted. A thread that does not come there (its cgroup is frozen, by version 2) is interrupted.
+Supervisor::NextStop Supervisor::next_stop(Thread& thread, int wanted) {
+    const Ticking ticking;
+    auto until = Clock::now() + kAttempt;
+    bool interrupted = wanted == kInterruptStop;
     for (;;) {
         int status = 0;
         const pid_t tid = ::waitpid(thread.tid, &status, __WALL);
-        if (tid < 0 && errno == EINTR) continue;
-        if (tid < 0) return false;
+        if (tid < 0 && errno == EINTR) {
+            if (interrupted || Clock::now() < until) continue;
+            interrupted = true;
+            ::ptrace(PTRACE_INTERRUPT, thread.tid, nullptr, nullptr);
+            continue;
+        }
+        if (tid < 0) return NextStop::gone;
         if (!WIFSTOPPED(status)) {
             thread_gone(tid, status);
-            return false;
+            return NextStop::gone;
         }
-        const int event = status >> 8;
-        if (event == wanted) return true;
+        if (status >> 8 == wanted) return NextStop::wanted;
         // In a group-stop the interrupt's stop tells the group's signal.
-        if (wanted == kInterruptStop && status >> 16 == PTRACE_EVENT_STOP) return true;
-        const bool calls = wanted == kSyscallStop;
-        ::ptrace(calls ? PTRACE_SYSCALL : PTRACE_CONT, tid, nullptr, nullptr);
+        if (interrupted && status >> 16 == PTRACE_EVENT_STOP) {
+            return wanted == kInterruptStop ? NextStop::wanted : NextStop::interrupted;
+        }
+        ::ptrace(wanted == kSyscallStop ? PTRACE_SYSCALL : PTRACE_CONT, tid, nullptr, nullptr);
     }
+}
+
+// Back into a stop as an interrupt makes it, before the thread runs anything of its own.
+bool Supervisor::end_call(Thread& thread, bool stopped_by_interrupt) {
+    if (stopped_by_interrupt) return true;
+    ::ptrace(PTRACE_INTERRUPT, thread.tid, nullptr, nullptr);
+    return ::ptrace(PTRACE_CONT, thread.tid, nullptr, nullptr) == 0 && next_stop(thread, kInterruptStop) == NextStop::wanted;
 }
 
 // One system call done by a parked thread, which is parked again afterwards, in a stop of the same kind: the kernel then
@@ -171,14 +240,15 @@ std::optional<std::int64_t> Supervisor::call_now(Thread& thread, std::uint64_t n
     there.jump(gadget);
     if (!set_signal_mask(tid, ~std::uint64_t{0}) || !there.set(tid)) return std::nullopt;
     std::optional<std::int64_t> result;
-    bool alive = true;
-    for (int stop = 0; alive && stop < 2; ++stop) {  // the call's entry, and its exit
-        alive = ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr) == 0 && next_stop(thread, kSyscallStop);
+    auto stopped = NextStop::wanted;
+    for (int stop = 0; stopped == NextStop::wanted && stop < 2; ++stop) {  // the call's entry, and its exit
+        stopped = ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr) == 0 ? next_stop(thread, kSyscallStop) : NextStop::gone;
     }
-    if (!alive) return std::nullopt;
-    if (const auto after = Registers::get(tid)) result = after->syscall_result();
-    ::ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
-    if (::ptrace(PTRACE_CONT, tid, nullptr, nullptr) != 0 || !next_stop(thread, kInterruptStop)) return std::nullopt;
+    if (stopped == NextStop::gone) return std::nullopt;
+    if (stopped == NextStop::wanted) {
+        if (const auto after = Registers::get(tid)) result = after->syscall_result();
+    }
+    if (!end_call(thread, stopped == NextStop::interrupted)) return std::nullopt;
     saved->set(tid);
     set_signal_mask(tid, *mask);
     return result;
