@@ -112,8 +112,8 @@ CpuidFunction cpuid_function(std::span<const std::byte> table, bool patched) {
         std::memcpy(patch.original.data(), kCode.data() + kSite, patch.length);
         const auto address = reinterpret_cast<std::uint64_t>(code);
         const cpuid::PlacedPatch site{.patch = &patch, .address = address + kSite};
-        const cpuid::StubPlan plan = cpuid::plan_stub_area(table, address + kPage, std::span(&site, 1));
-        std::memcpy(code + kPage, plan.area.data(), plan.area.size());
+        const cpuid::StubPlan plan = cpuid::plan_stub_area(table, address + kPage, area_size, std::span(&site, 1));
+        std::memcpy(code + kPage, plan.bytes.data(), plan.bytes.size());
         std::memcpy(code + kSite, plan.jumps.at(0).bytes.data(), cpuid::SitePatch::kJumpLength);
     }
     return reinterpret_cast<CpuidFunction>(memory);

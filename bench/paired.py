@@ -43,21 +43,46 @@ def build_tools(folder):
 
 
 def make_project(folder, files):
-    """A C project: FILES objects and a program, as `make` builds them."""
+    """A C project of the usual kind: FILES objects, a library and a program, as `make` builds them; each file includes what
+    C programs include and takes a compiler some 0.2 s."""
     project = folder / "project"
     project.mkdir()
     names = [f"part{i}" for i in range(files)]
+    headers = "".join(f"#include <{name}.h>\n" for name in
+                      ("stdio", "stdlib", "string", "errno", "math", "time", "signal", "pthread", "sys/stat", "sys/socket"))
     for i, name in enumerate(names):
         functions = "\n".join(
-            f"int {name}_{j}(int x) {{ char b[64]; snprintf(b, sizeof b, \"%d\", x); return b[0] + x * {i + j}; }}"
-            for j in range(20))
-        (project / f"{name}.c").write_text(f"#include <stdio.h>\n{functions}\n")
-    calls = "".join(f" + {name}_0(1)" for name in names)
-    declarations = "".join(f"int {name}_0(int);\n" for name in names)
+            f"int {name}_{j}(int x, char* to, size_t size) {{\n"
+            f"    char b[64]; double sum = 0;\n"
+            f"    for (int k = 0; k < x; ++k) {{ snprintf(b, sizeof b, \"%d %d\", k, {j}); sum += sqrt(strlen(b)) * {i + 1}; }}\n"
+            f"    if (to && size > sizeof b) memcpy(to, b, sizeof b);\n"
+            f"    switch (x % 7) {{ case 0: return {j}; case 1: return (int)sum; case 3: return errno; default: return x * {i + j}; }}\n"
+            f"}}" for j in range(60))
+        (project / f"{name}.c").write_text(f"{headers}{functions}\n")
+    calls = "".join(f" + {name}_0(1, 0, 0)" for name in names)
+    declarations = "".join(f"int {name}_0(int, char*, unsigned long);\n" for name in names)
     (project / "main.c").write_text(f"{declarations}int main(void) {{ return (0{calls}) == 1; }}\n")
     objects = " ".join(f"{name}.o" for name in names)
-    (project / "Makefile").write_text(f"program: main.o {objects}\n\tcc -o $@ $^\n%.o: %.c\n\tcc -O1 -c -o $@ $<\n")
+    (project / "Makefile").write_text(
+        f"program: main.o libparts.a\n\tcc -o $@ $^ -lm\nlibparts.a: {objects}\n\tar rcs $@ $^\n"
+        f"%.o: %.c\n\tcc -O2 -c -o $@ $<\n")
     return project
+
+
+def program_in_languages(folder):
+    """What lives on signals: a JVM's implicit null checks, Go's preemption; where the languages are installed."""
+    java, go = [], []
+    if shutil.which("javac") and shutil.which("java"):
+        done = subprocess.run(["javac", "-d", str(folder), str(HERE / "NullChecks.java")], capture_output=True)
+        if done.returncode == 0:
+            java = ["java", "-Xshare:auto", "-XX:-OmitStackTraceInFastThrow", "-cp", str(folder), "NullChecks"]
+    if shutil.which("go"):
+        environment = {**os.environ, "GOCACHE": str(folder / "go-cache"), "GO111MODULE": "off"}
+        done = subprocess.run(["go", "build", "-o", str(folder / "preempt"), str(HERE / "preempt.go")], capture_output=True,
+                              env=environment)
+        if done.returncode == 0:
+            go = [str(folder / "preempt")]
+    return java, go
 
 
 def works(folder, scale):
@@ -65,27 +90,38 @@ def works(folder, scale):
         return max(1, int(count * scale))
 
     tool = {source.stem: str(folder / source.stem) for source in HERE.glob("*.c")}
-    project = make_project(folder, many(12))
+    project = make_project(folder, many(24))
+    java, go = program_in_languages(folder)
 
     def clean():
-        for path in [*project.glob("*.o"), project / "program"]:
+        for path in [*project.glob("*.o"), project / "libparts.a", project / "program"]:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
-    spawns, forks, threads, shells = many(300), many(500), many(1000), many(100)
+    spawns, forks, threads, shells = many(300), many(500), many(10000), many(500)
     signals, cpuids, steps = many(10000), many(2000), many(200_000_000)
     shell = f"i=0; while [ $i -lt {shells} ]; do /bin/true; i=$((i+1)); done"
     environment = ["/usr/bin/env", "CCACHE_DISABLE=1"]
-    return [
+    python = "/usr/bin/python3"
+    found = [
         Work("posix_spawn + exec + exit of /bin/true", [tool["spawn"], str(spawns), "/bin/true"], "ms each", spawns / 1e3),
+        Work("first exec of a file (a fresh copy of /bin/true)", [tool["cold"], str(many(100)), "/bin/true", str(folder / "copy")],
+             "ns each", from_output=True),
         Work("fork, end, wait", [tool["forks"], str(forks)], "ms each", forks / 1e3),
-        Work("thread start and join", [tool["threads"], str(threads)], "µs each", threads / 1e6),
-        Work("shell loop of /bin/true", ["/bin/sh", "-c", shell], "ms each", shells / 1e3),
-        Work("make -j2 of a small C project", [*environment, "make", "-s", "-j2", "-C", str(project)], prepare=clean),
+        Work("10,000 threads, started and joined", [tool["threads"], str(threads)], "µs each", threads / 1e6),
+        Work("shell loop, 500 times /bin/true", ["/bin/sh", "-c", shell], "ms each", shells / 1e3),
+        Work("python3 -c pass, 20 times", [tool["spawn"], str(many(20)), python, "-c", "pass"], "ms each", many(20) / 1e3),
+        Work("make -j2 of a C project, 26 compiler runs", [*environment, "make", "-s", "-j2", "-C", str(project)], prepare=clean),
         Work("CPU-bound run", [tool["compute"], str(steps)]),
-        Work("signal to itself, handled", [tool["signals"], str(signals)], "µs each", signals / 1e6),
-        Work("CPUID from one site", [tool["cpuid_loop"], str(cpuids)], "ns each", from_output=True),
+        Work("10,000 SIGUSR1 to itself, handled", [tool["signals"], str(signals)], "µs each", signals / 1e6),
+        Work("CPUID leaf 7, from one site", [tool["cpuid_loop"], str(cpuids), "7"], "ns each", from_output=True),
+        Work("CPUID leaf 1 (has fields of the real CPU)", [tool["cpuid_loop"], str(cpuids), "1"], "ns each", from_output=True),
     ]
+    if java:
+        found.append(Work("JVM, 10,000 implicit null checks", [*java, str(many(1_000_000))]))
+    if go:
+        found.append(Work("Go, goroutines preempted by SIGURG", [*go, str(many(100_000_000))]))
+    return found
 
 
 def runs_here(prefix):
@@ -109,8 +145,14 @@ def tools(cpulevel):
                   "qemu-x86_64 -cpu Nehalem": ["qemu-x86_64", "-cpu", "Nehalem"]}
     name = f"cpulevel run --level {LEVEL}"
     if cpulevel:
-        candidates = {name: [cpulevel, "run", "--level", LEVEL, "--"], "cpulevel inherit": [cpulevel, "inherit", "--"],
+        candidates = {name: [cpulevel, "run", "--level", LEVEL, "--"],
+                      "the same, every CPUID a trap": [cpulevel, "run", "--level", LEVEL, "--trap-only", "--"],
+                      "cpulevel inherit": [cpulevel, "inherit", "--"],
                       **candidates}
+        if runs_here([cpulevel, "run", "--engine", "kernel", "--accept-real-cpuid", "--level", LEVEL, "--"]) == "":
+            candidates["run --engine kernel"] = [cpulevel, "run", "--engine", "kernel", "--accept-real-cpuid", "--level", LEVEL, "--"]
+        else:
+            missing["run --engine kernel"] = "this kernel does not inherit HWCAPs"
     else:
         missing[name] = "no executable: give --cpulevel"
     for candidate, prefix in candidates.items():

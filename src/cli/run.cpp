@@ -1,12 +1,15 @@
 // `cpulevel run`: a program, and all that it starts, under a level.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 
 #include "cli/command.h"
 #include "cli/knobs.h"
 #include "cli/level_argument.h"
 #include "cli/start_program.h"
+#include "engine/ptrace/site_store.h"
 #include "level/compare.h"
 #include "profile/probe.h"
 #include "util/text.h"
@@ -24,6 +27,7 @@ constexpr const char* kDefaultLevel = "x86-64-v2";
 struct Options {
     std::string level = kDefaultLevel;
     std::string engine = "auto";
+    std::string site_cache;
     bool no_patch = false;
     bool accept_real_cpuid = false;
     bool knobs = false;
@@ -76,6 +80,15 @@ Result<std::optional<engine::kernel::Preparation>> prepare_kernel_engine(const O
     return std::optional(std::move(*prepared));
 }
 
+// Absolute: the supervisor does not stay in this folder.
+Result<std::string> site_cache_folder(const std::string& named) {
+    if (named.empty()) return engine::ptrace::SiteStore::default_folder();
+    std::error_code error;
+    const auto folder = std::filesystem::absolute(named, error);
+    if (error) return usage_error("cannot tell where this folder is", named, error.message());
+    return folder.lexically_normal().string();
+}
+
 Result<int> run_levelled(const Options& options, const std::vector<std::string>& program) {
     if (program.empty()) {
         return usage_error("no program to run", {}, {}, "cpulevel run --level x86-64-v2 -- PROGRAM ARGUMENTS...");
@@ -115,7 +128,17 @@ Action setup(CLI::App& app) {
                  "Tell programs the level by environment variables too (those of `export --to env`), on top of what these have");
     add_start_options(app, options->start);
     app.add_flag("--no-patch", options->no_patch, "Never change a program's text, also where CPUID faulting is missing");
-    return [options](const Invocation& invocation) -> Result<int> {
+    app.add_flag("--trap-only", options->start->run.trap_only, "Answer no CPUID from memory: each is a stop (slow; for comparison)");
+    app.add_option("--site-cache", options->site_cache,
+                   "Keep what is found out about programs' files, in DIR or ~/.cache/cpulevel/sites, so that the next run starts faster")
+        ->type_name("DIR")
+        ->expected(0, 1);
+    return [options, &app](const Invocation& invocation) -> Result<int> {
+        if (app.count("--site-cache") != 0) {
+            const auto folder = site_cache_folder(options->site_cache);
+            if (!folder) return std::unexpected(folder.error());
+            options->start->run.site_cache = *folder;
+        }
         options->start->run.may_patch = !options->no_patch;
         return run_levelled(*options, invocation.program);
     };

@@ -62,7 +62,11 @@ Result<void> ElfImage::read_headers() {
         const auto program = file_.read<Phdr>(table + std::uint64_t{index} * sizeof(Phdr));
         const std::string place = fmt::format("program header {}", index);
         if (!program) return bad(place, "truncated");
-        if (program->p_type == PT_INTERP) has_interpreter_ = true;
+        if (program->p_type == PT_INTERP) {
+            has_interpreter_ = true;
+            const auto path = file_.part(program->p_offset, program->p_filesz);
+            interpreter_ = path ? path->text(0).value_or("") : "";
+        }
         if (program->p_type == PT_GNU_EH_FRAME) unwind_header_ = program->p_vaddr;
         if (program->p_type == PT_NOTE) {
             if (const auto part = file_.part(program->p_offset, program->p_filesz)) read_notes(*part);

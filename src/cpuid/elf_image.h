@@ -80,6 +80,7 @@ class ElfImage {
     [[nodiscard]] unsigned pointer_size() const { return wide_ ? 8 : 4; }  // x32: 4, in 64-bit mode
     [[nodiscard]] std::uint16_t type() const { return type_; }             // ET_EXEC or ET_DYN
     [[nodiscard]] std::uint64_t entry() const { return entry_; }
+    [[nodiscard]] const std::string& interpreter() const { return interpreter_; }  // PT_INTERP; empty: none
     // A shared object that is started itself and asks for no interpreter: a dynamic loader (or a static-pie).
     [[nodiscard]] bool may_be_dynamic_loader() const;
 
@@ -107,6 +108,7 @@ class ElfImage {
     CodeMode mode_ = CodeMode::bits64;
     bool wide_ = true;
     bool has_interpreter_ = false;
+    std::string interpreter_;
     std::uint16_t type_ = 0;
     std::uint64_t entry_ = 0;
     std::vector<Segment> segments_;

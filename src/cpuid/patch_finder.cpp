@@ -62,6 +62,27 @@ std::optional<std::uint64_t> taken_address(const Instruction& instruction, std::
     return address + instruction.length + static_cast<std::uint64_t>(std::int64_t{*displacement});
 }
 
+// CPUID, or SYSCALL, without prefixes.
+bool is_site(const Instruction& instruction, std::span<const std::byte> bytes) {
+    return instruction.cpuid_opcode ||
+           (instruction.length == 2 && bytes[0] == std::byte{0x0F} && bytes[1] == std::byte{0x05});
+}
+
+// An instruction that a patch moves, `at` bytes behind the patch's start; false if it must not.
+bool add_moved(SitePatch& patch, std::size_t at, const Instruction& instruction, std::span<const std::byte> bytes) {
+    if (instruction.flow != Flow::next || instruction.target || instruction.system_call || instruction.cpuid_opcode) {
+        return false;
+    }
+    const auto moved = movable(bytes.first(instruction.length));
+    if (!moved || at + instruction.length > SitePatch::kMostLength) return false;
+    if (!moved->rip_displacement) return true;
+    if (patch.operand_count == SitePatch::kMostOperands) return false;
+    patch.operands[patch.operand_count++] = {
+        .displacement = static_cast<std::uint8_t>(at + *moved->rip_displacement),
+        .instruction_end = static_cast<std::uint8_t>(at + instruction.length)};
+    return true;
+}
+
 class Finder {
    public:
     Finder(Decoder& decoder, const PatchQuestion& question, std::uint64_t& budget)
@@ -74,6 +95,7 @@ class Finder {
         for (Candidate& each : candidates_) {
             if (each.patch.length == 0) each.refuse(PatchRefusal::undecoded);
         }
+        refuse_overlaps();
         refuse_known_targets();
         refuse_raw_arrivals();
         refuse_switch_targets();
@@ -86,7 +108,7 @@ class Finder {
                 answer.patches.push_back(each.patch);
             }
         }
-        std::ranges::sort(answer.patches, {}, &SitePatch::file_offset);
+        std::ranges::sort(answer.patches, {}, &SitePatch::site_offset);
         std::ranges::sort(answer.unpatched, {}, &Unpatched::file_offset);
         return answer;
     }
@@ -154,17 +176,23 @@ class Finder {
 
         Candidate* next = inside.data();
         Candidate* const end = next + inside.size();
+        std::vector<Past> past;  // only where it is needed
         const Walk found = walk(range, [&](std::uint64_t at, const Instruction& instruction,
                                            std::span<const std::byte> rest) {
             for (; next != end && next->site.address < at + instruction.length; ++next) {
                 next->known_begin = next->known_end == 0 ? range.start : std::min(next->known_begin, range.start);
                 next->known_end = std::max(next->known_end, range.end);
-                if (instruction.cpuid_opcode && next->site.address == at) {
-                    prepare(*next, rest);
-                } else {
+                if (next->site.address != at || !is_site(instruction, rest)) {
                     next->refuse(PatchRefusal::prefixes);
+                } else if (question_.before) {
+                    prepare_before(*next, past);
+                } else {
+                    prepare(*next, rest);
                 }
             }
+            if (!question_.before) return;
+            if (past.size() == SitePatch::kJumpLength) past.erase(past.begin());
+            past.push_back({instruction, rest});
         });
         if (!found.complete) return refuse_all(PatchRefusal::undecoded);
         JumpKinds kinds = found.kinds;
@@ -192,27 +220,16 @@ class Finder {
         return parts_[range.start] = found.complete ? found.kinds : JumpKinds{.unknown = true};
     }
 
-    // Fills the patch of a candidate whose CPUID stands at the start of `rest`, which ends with the function.
+    // Fills the patch of a candidate whose site stands at the start of `rest`, which ends with the function.
     void prepare(Candidate& candidate, std::span<const std::byte> rest) {
         SitePatch patch;
         patch.file_offset = candidate.site.file_offset;
-        std::size_t length = 2;
+        std::size_t length = SitePatch::kSiteLength;
         while (length < SitePatch::kJumpLength) {
             const auto behind = rest.subspan(length);
             const auto instruction = decoder_.decode(behind, candidate.site.address + length);
-            if (!instruction || instruction->flow != Flow::next || instruction->target || instruction->system_call ||
-                instruction->cpuid_opcode) {
+            if (!instruction || !add_moved(patch, length, *instruction, behind)) {
                 return candidate.refuse(PatchRefusal::immovable);
-            }
-            const auto moved = movable(behind.first(instruction->length));
-            if (!moved || length + instruction->length > SitePatch::kMostLength) {
-                return candidate.refuse(PatchRefusal::immovable);
-            }
-            if (moved->rip_displacement) {
-                if (patch.operand_count == SitePatch::kMostOperands) return candidate.refuse(PatchRefusal::immovable);
-                patch.operands[patch.operand_count++] = {
-                    .displacement = static_cast<std::uint8_t>(length + *moved->rip_displacement),
-                    .instruction_end = static_cast<std::uint8_t>(length + instruction->length)};
             }
             length += instruction->length;
         }
@@ -221,8 +238,56 @@ class Finder {
         candidate.patch = patch;
     }
 
+    // The last instructions of a walk before the one that it is at.
+    struct Past {
+        Instruction instruction;
+        std::span<const std::byte> bytes;  // from it to the function's end
+    };
+
+    // The same with what stands before the site.
+    static void prepare_before(Candidate& candidate, std::span<const Past> past) {
+        SitePatch patch;
+        std::size_t lead = 0;
+        std::size_t first = past.size();
+        while (lead + SitePatch::kSiteLength < SitePatch::kJumpLength && first != 0) lead += past[--first].instruction.length;
+        if (lead + SitePatch::kSiteLength < SitePatch::kJumpLength || lead + SitePatch::kSiteLength > SitePatch::kMostLength) {
+            return candidate.refuse(PatchRefusal::immovable);
+        }
+        patch.file_offset = candidate.site.file_offset - lead;
+        patch.site = static_cast<std::uint8_t>(lead);
+        patch.length = static_cast<std::uint8_t>(lead + SitePatch::kSiteLength);
+        std::ranges::copy(past[first].bytes.first(patch.length), patch.original.begin());
+        std::size_t at = 0;
+        for (; first != past.size(); ++first) {
+            if (!add_moved(patch, at, past[first].instruction, past[first].bytes)) {
+                return candidate.refuse(PatchRefusal::immovable);
+            }
+            at += past[first].instruction.length;
+        }
+        candidate.patch = patch;
+    }
+
+    void refuse_overlaps() {
+        std::vector<const SitePatch*> all;
+        for (const SitePatch& patch : question_.taken) all.push_back(&patch);
+        for (const Candidate& each : candidates_) {
+            if (each.patch.length != 0) all.push_back(&each.patch);
+        }
+        std::ranges::sort(all, {}, [](const SitePatch* patch) { return patch->file_offset; });
+        std::set<std::uint64_t> overlapping;
+        for (std::size_t i = 1; i < all.size(); ++i) {
+            if (all[i - 1]->file_offset + all[i - 1]->length <= all[i]->file_offset) continue;
+            overlapping.insert(all[i - 1]->file_offset);
+            overlapping.insert(all[i]->file_offset);
+        }
+        for (Candidate& each : candidates_) {
+            if (overlapping.contains(each.patch.file_offset)) each.refuse(PatchRefusal::immovable);
+        }
+    }
+
     [[nodiscard]] static Intervals::Interval interior(const Candidate& candidate) {
-        return {candidate.site.address + 1, candidate.site.address + candidate.patch.length};
+        const std::uint64_t start = candidate.site.address - candidate.patch.site;
+        return {start + 1, start + candidate.patch.length};
     }
 
     // The interiors of the candidates that are not refused; `index` gets their places in candidates_.
@@ -345,6 +410,26 @@ class Finder {
 };
 
 }  // namespace
+
+bool proves_itself(Decoder& decoder, const SitePatch& patch) {
+    if (patch.length < SitePatch::kJumpLength || patch.length > SitePatch::kMostLength) return false;
+    const auto bytes = std::span(patch.original).first(patch.length);
+    SitePatch again;
+    bool has_site = false;
+    for (std::size_t at = 0; at < bytes.size();) {
+        const auto rest = bytes.subspan(at);
+        const auto instruction = decoder.decode(rest, at);
+        if (!instruction || instruction->length > rest.size()) return false;
+        if (at == patch.site) {
+            has_site = is_site(*instruction, rest) && instruction->length == SitePatch::kSiteLength;
+            if (!has_site) return false;
+        } else if (!add_moved(again, at, *instruction, rest)) {
+            return false;
+        }
+        at += instruction->length;
+    }
+    return has_site && again.operand_count == patch.operand_count && again.operands == patch.operands;
+}
 
 PatchAnswer find_patches(Decoder& decoder, const PatchQuestion& question, std::uint64_t& budget) {
     if (question.image.mode() != CodeMode::bits64 || question.image.pointer_size() != 8 || question.sites.empty()) return {};

@@ -37,15 +37,21 @@ namespace cpulevel::cpuid {
 struct PatchQuestion {
     const ElfImage& image;
     std::uint64_t file_size = 0;           // bytes
-    std::span<const Site> sites;           // by address
+    std::span<const Site> sites;           // CPUID or SYSCALL, by address
     std::span<const CodeRange> ranges;     // code_ranges(image)
     std::span<const CodeRange> believed;   // of those, what was found consistent; sorted
+    // Move what stands before the site, not what stands behind it. Nothing that a patch of `taken` replaces is moved.
+    bool before = false;
+    std::span<const SitePatch> taken;
 };
 
 struct PatchAnswer {
     std::vector<SitePatch> patches;        // by file offset
     std::vector<Unpatched> unpatched;      // by file offset
 };
+
+// What a patch alone can prove: its bytes are a site and whole instructions that may move, the operands are theirs.
+[[nodiscard]] bool proves_itself(Decoder& decoder, const SitePatch& patch);
 
 // `budget` as in range_analysis.h. Of an x32 or 32-bit file there are no patches.
 [[nodiscard]] PatchAnswer find_patches(Decoder& decoder, const PatchQuestion& question, std::uint64_t& budget);

@@ -54,6 +54,17 @@ bool is_data_by_section(const ElfImage& image, std::uint64_t address) {
     });
 }
 
+Layout layout_of(const ElfImage& image) {
+    Layout layout;
+    layout.interpreter = image.interpreter();
+    layout.entry = image.entry();
+    if (!image.segments().empty()) layout.lowest = image.segments().front().address;
+    for (const ElfImage::Segment& segment : image.segments()) {
+        if (segment.executable) layout.text.push_back({segment.offset, segment.address, segment.size});
+    }
+    return layout;
+}
+
 class Scan {
    public:
     Scan(const ElfImage& image, std::uint64_t file_size, Decoder decoder)
@@ -61,25 +72,48 @@ class Scan {
 
     SiteScan run() {
         result_.build_id = image_.build_id();
+        result_.layout = layout_of(image_);
         for (const ElfImage::Segment& segment : image_.segments()) {
             if (!segment.executable) continue;
             budget_ += kBudgetPerByte * segment.size;
             scan_segment(segment);
         }
         for (const std::uint64_t call : mapping_calls_) result_.mmap_calls.push_back(place(call));
-        PatchAnswer answer = find_patches(decoder_,
-                                          {.image = image_,
-                                           .file_size = file_size_,
-                                           .sites = result_.sites,
-                                           .ranges = ranges_,
-                                           .believed = believed_},
-                                          budget_);
-        result_.patches = std::move(answer.patches);
-        result_.unpatched = std::move(answer.unpatched);
+        find_all_patches();
         return std::move(result_);
     }
 
    private:
+    // What stands behind a site is moved where it can be; else what stands before it.
+    void find_all_patches() {
+        const auto ask = [&](std::span<const Site> sites, bool before, std::span<const SitePatch> taken) {
+            return find_patches(decoder_,
+                                {.image = image_,
+                                 .file_size = file_size_,
+                                 .sites = sites,
+                                 .ranges = ranges_,
+                                 .believed = believed_,
+                                 .before = before,
+                                 .taken = taken},
+                                budget_);
+        };
+        PatchAnswer behind = ask(result_.sites, false, {});
+        result_.patches = std::move(behind.patches);
+        result_.unpatched = std::move(behind.unpatched);
+        std::vector<Site> left;
+        for (const Site& site : result_.sites) {
+            const auto refused = std::ranges::lower_bound(result_.unpatched, site.file_offset, {}, &Unpatched::file_offset);
+            if (refused == result_.unpatched.end() || refused->file_offset != site.file_offset) continue;
+            if (refused->reason == PatchRefusal::immovable || refused->reason == PatchRefusal::branch_target) left.push_back(site);
+        }
+        for (const SitePatch& patch : ask(left, true, result_.patches).patches) {
+            std::erase_if(result_.unpatched, [&](const Unpatched& each) { return each.file_offset == patch.site_offset(); });
+            result_.patches.push_back(patch);
+        }
+        std::ranges::sort(result_.patches, {}, &SitePatch::site_offset);
+        result_.map_call_patches = ask(result_.mmap_calls, false, result_.patches).patches;
+    }
+
     void scan_segment(const ElfImage::Segment& segment) {
         const auto code = image_.code(segment.address, segment.address + segment.size);
         if (!code) return;

@@ -25,13 +25,28 @@ struct Site {
     friend auto operator<=>(const Site&, const Site&) = default;
 };
 
+// How the kernel and the loader place the file, so that its text is found in a process without reading its memory map.
+struct Layout {
+    struct Text {                       // the part of an executable segment that is in the file
+        std::uint64_t offset = 0, address = 0, size = 0;
+        friend bool operator==(const Text&, const Text&) = default;
+    };
+    std::vector<Text> text;             // by address
+    std::uint64_t lowest = 0;           // address of the first segment
+    std::uint64_t entry = 0;            // where it starts; the kernel tells where that came to lie (AT_ENTRY)
+    std::string interpreter;            // path; empty: none
+    friend bool operator==(const Layout&, const Layout&) = default;
+};
+
 struct SiteScan {
     std::vector<Site> sites;            // certain CPUID instructions, by address
     std::vector<Site> undecided;        // 0F A2 that could not be proven either way
     std::vector<Site> mmap_calls;       // certain SYSCALL (0F 05) / INT 0x80 instructions reached with EAX loaded as mmap
                                         // (9; i386: 192) or mprotect (10; 125), in a dynamic loader: how libraries are mapped
-    std::vector<SitePatch> patches;     // of those sites that can become jumps (64-bit code only), by file offset
+    std::vector<SitePatch> patches;     // of those sites that can become jumps (64-bit code only), by site_offset()
     std::vector<Unpatched> unpatched;   // and why the others cannot, by file offset (64-bit code only)
+    std::vector<SitePatch> map_call_patches;  // of those mmap_calls that can become jumps (64-bit code only), by file offset
+    Layout layout;
     std::string build_id;               // hex, empty if the file has none
 };
 

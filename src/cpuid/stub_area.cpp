@@ -9,7 +9,7 @@
 //   - The flags: CPUID changes none. POPFQ gives all of them back, and they are the program's own from a moment ago, so
 //     it cannot trap (TF) or mask (AC) anything that was not so before.
 //   - Shadow stacks: the one CALL has its RET. Landing pads (ENDBR64): none is needed for direct jumps.
-//   - The moved instructions run after everything is back, RSP included, so they may push, pop, and use the red zone.
+//   - The moved instructions run before anything is changed or after everything is back, RSP included, so they may push, pop, and use the red zone.
 //     Their RIP-relative operands are adjusted to the old targets; one out of reach from here makes the site left out.
 //
 // What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; 160 bytes
@@ -34,8 +34,7 @@ namespace {
 
 constexpr std::size_t kPageSize = 4096;  // x86-64
 constexpr std::size_t kAlignment = 16;   // of routine and stubs, for the instruction fetch
-constexpr std::size_t kCpuidLength = 2;
-constexpr std::byte kCpuid0{0x0f}, kCpuid1{0xa2}, kJump{0xe9}, kBreakpoint{0xcc};
+constexpr std::byte k0F{0x0f}, kCpuid1{0xa2}, kSyscall1{0x05}, kJump{0xe9}, kBreakpoint{0xcc};
 
 constexpr auto code(auto... bytes) { return std::array{static_cast<std::byte>(bytes)...}; }
 constexpr auto kEnter = code(0x48, 0x8d, 0x64, 0x24, 0x80,                     // lea rsp, [rsp - 128]
@@ -43,9 +42,18 @@ constexpr auto kEnter = code(0x48, 0x8d, 0x64, 0x24, 0x80,                     /
                              0xe8);                                            // call, to be followed by a displacement
 constexpr auto kLeave = code(0x9d,                                             // popfq
                              0x48, 0x8d, 0xa4, 0x24, 0x80, 0x00, 0x00, 0x00);  // lea rsp, [rsp + 128]
+// SYSCALL has used up RCX and R11 (both are the kernel's by the ABI), and what follows changes no flag:
+// ECX = 0 unless PROT_EXEC (4) is in EDX.
+constexpr auto kMapCall = code(0x0f, 0x05,                                     // syscall
+                               0x48, 0x8d, 0x0c, 0xd5, 0, 0, 0, 0,             // lea rcx, [rdx * 8]
+                               0x48, 0x8d, 0x0c, 0x8d, 0, 0, 0, 0,             // lea rcx, [rcx * 4]: PROT_EXEC is bit 7
+                               0x0f, 0xbe, 0xc9,                               // movsx ecx, cl
+                               0x0f, 0xb6, 0xcd,                               // movzx ecx, ch
+                               0x67, 0xe3, 0x01,                               // jecxz behind the next
+                               0xf4);                                          // hlt
 constexpr std::size_t kDisplacementLength = 4;
-constexpr std::size_t kMostStubLength = kEnter.size() + kDisplacementLength + kLeave.size() +
-                                        (SitePatch::kMostLength - kCpuidLength) + SitePatch::kJumpLength;
+constexpr std::size_t kMostStubLength = std::max(kEnter.size() + kDisplacementLength + kLeave.size(), kMapCall.size()) +
+                                        (SitePatch::kMostLength - SitePatch::kSiteLength) + SitePatch::kJumpLength;
 
 constexpr std::size_t aligned(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
@@ -58,13 +66,19 @@ std::optional<std::int32_t> displacement(std::uint64_t end, std::uint64_t target
     return static_cast<std::int32_t>(distance);
 }
 
+bool is_map_call(const SitePatch& patch) { return patch.original[patch.site + std::size_t{1}] == kSyscall1; }
+
 // Patches may have been read from a file: one that is not what patch.h says is never installed.
 bool well_formed(const SitePatch& patch) {
     if (patch.length < SitePatch::kJumpLength || patch.length > SitePatch::kMostLength) return false;
-    if (patch.original[0] != kCpuid0 || patch.original[1] != kCpuid1) return false;
+    if (patch.site + SitePatch::kSiteLength > patch.length) return false;
+    if (patch.original[patch.site] != k0F) return false;
+    if (patch.original[patch.site + std::size_t{1}] != kCpuid1 && !is_map_call(patch)) return false;
     if (patch.operand_count > SitePatch::kMostOperands) return false;
     return std::ranges::all_of(std::span(patch.operands).first(patch.operand_count), [&](const auto& operand) {
-        return operand.displacement >= kCpuidLength && operand.instruction_end <= patch.length &&
+        const bool before = operand.instruction_end <= patch.site;
+        const bool behind = operand.displacement >= patch.site + SitePatch::kSiteLength;
+        return (before || behind) && operand.instruction_end <= patch.length &&
                operand.displacement + kDisplacementLength <= operand.instruction_end;
     });
 }
@@ -99,20 +113,29 @@ class Code {
 std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint64_t routine, const PlacedPatch& site) {
     if (site.patch == nullptr || !well_formed(*site.patch)) return std::nullopt;
     const SitePatch& patch = *site.patch;
+    const auto original = std::span(patch.original).first(patch.length);
     Code stub(address);
-    stub.add(kEnter);
-    bool reached = stub.add_displacement_to(routine);
-    stub.add(kLeave);
+    bool reached = true;
+    stub.add(original.first(patch.site));
+    if (is_map_call(patch)) {
+        stub.add(kMapCall);
+    } else {
+        stub.add(kEnter);
+        reached = stub.add_displacement_to(routine);
+        stub.add(kLeave);
+    }
 
-    const std::uint64_t moved_to = stub.here() - kCpuidLength;  // where the site's first byte would be
-    stub.add(std::span(patch.original).first(patch.length).subspan(kCpuidLength));
+    const std::size_t behind = patch.site + SitePatch::kSiteLength;
+    const std::uint64_t grown = stub.here() - address - behind;  // what lies behind the site comes that much later
+    stub.add(original.subspan(behind));
     for (const SitePatch::RipOperand& operand : std::span(patch.operands).first(patch.operand_count)) {
-        std::int32_t original = 0;
-        std::memcpy(&original, &patch.original[operand.displacement], sizeof original);
+        std::int32_t displacement = 0;
+        std::memcpy(&displacement, &patch.original[operand.displacement], sizeof displacement);
         const std::uint64_t target =
-            site.address + operand.instruction_end + static_cast<std::uint64_t>(std::int64_t{original});
-        reached = stub.set_displacement(static_cast<std::size_t>(moved_to - address) + operand.displacement,
-                                        moved_to + operand.instruction_end, target) &&
+            site.address + operand.instruction_end + static_cast<std::uint64_t>(std::int64_t{displacement});
+        const std::uint64_t shift = operand.displacement < patch.site ? 0 : grown;
+        reached = stub.set_displacement(static_cast<std::size_t>(shift) + operand.displacement,
+                                        address + shift + operand.instruction_end, target) &&
                   reached;
     }
 
@@ -124,53 +147,71 @@ std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint
 
 namespace {
 
-void pad(std::vector<std::byte>& area) { area.resize(aligned(area.size(), kAlignment), kBreakpoint); }
+void pad(std::vector<std::byte>& bytes) { bytes.resize(aligned(bytes.size(), kAlignment), kBreakpoint); }
 
-}  // namespace
-
-std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites) {
-    return aligned(aligned(table.size(), kAlignment) + aligned(lookup_routine().code.size(), kAlignment) +
-                       sites * aligned(kMostStubLength, kAlignment),
-                   kPageSize);
-}
-
-StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address,
-                        std::span<const PlacedPatch> sites) {
-    if (!FlatTable::view(table)) throw std::invalid_argument("a stub area was asked for with a table that is none");
-    if (area_address % kPageSize != 0) throw std::invalid_argument("a stub area was asked for inside of a page");
-    StubPlan plan;
-    plan.area.reserve(stub_area_size(table, sites.size()));
-    plan.area.assign(table.begin(), table.end());
-    pad(plan.area);
-
-    const LookupRoutine routine = lookup_routine();
-    const std::size_t routine_offset = plan.area.size();
-    const std::uint64_t routine_address = area_address + routine_offset;
-    plan.area.insert(plan.area.end(), routine.code.begin(), routine.code.end());
-    if (!routine.code.empty()) {
-        const auto back =
-            displacement(routine_address + routine.table_displacement + kDisplacementLength, area_address);
-        if (!back) throw std::invalid_argument("a stub area was asked for with a table of 2 GiB");
-        std::memcpy(&plan.area[routine_offset + routine.table_displacement], &*back, kDisplacementLength);
-    }
-    pad(plan.area);
-
+// Appends a stub for each site to plan.bytes, as far as [plan.at, end) has room.
+void add_stubs(StubPlan& plan, std::uint64_t routine, std::uint64_t end, std::span<const PlacedPatch> sites) {
     for (const PlacedPatch& site : sites) {
-        const std::uint64_t address = area_address + plan.area.size();
+        const std::uint64_t address = plan.at + plan.bytes.size();
         const auto jump = displacement(site.address + SitePatch::kJumpLength, address);
-        const bool possible = jump && !routine.code.empty();
-        const auto stub = possible ? site_stub(address, routine_address, site) : std::nullopt;
-        if (!stub) {
+        const bool possible = jump && routine != 0;
+        const auto stub = possible ? site_stub(address, routine, site) : std::nullopt;
+        if (!stub || end - address < aligned(stub->size(), kAlignment)) {
             plan.left_out.push_back(site.address);
             continue;
         }
-        plan.area.insert(plan.area.end(), stub->begin(), stub->end());
-        pad(plan.area);
+        plan.bytes.insert(plan.bytes.end(), stub->begin(), stub->end());
+        pad(plan.bytes);
+        if (is_map_call(*site.patch)) plan.map_stops.push_back(address + kMapCall.size() - 1);
         TextWrite& write = plan.jumps.emplace_back();
         write.address = site.address;
         write.bytes[0] = kJump;
         std::memcpy(&write.bytes[1], &*jump, kDisplacementLength);
     }
+    plan.room = {.routine = routine, .next = plan.at + plan.bytes.size(), .end = end};
+}
+
+}  // namespace
+
+std::span<const std::byte> map_call_code() { return kMapCall; }
+
+std::size_t stubs_size(std::size_t sites) { return sites * aligned(kMostStubLength, kAlignment); }
+
+std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites) {
+    return aligned(aligned(table.size(), kAlignment) + aligned(lookup_routine().code.size(), kAlignment) + stubs_size(sites),
+                   kPageSize);
+}
+
+StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address, std::size_t size,
+                        std::span<const PlacedPatch> sites) {
+    if (!FlatTable::view(table)) throw std::invalid_argument("a stub area was asked for with a table that is none");
+    if (area_address % kPageSize != 0) throw std::invalid_argument("a stub area was asked for inside of a page");
+    if (size < stub_area_size(table, 0)) throw std::invalid_argument("a stub area was asked for without room for its table");
+    StubPlan plan;
+    plan.at = area_address;
+    plan.bytes.reserve(std::min(size, stub_area_size(table, sites.size())));
+    plan.bytes.assign(table.begin(), table.end());
+    pad(plan.bytes);
+
+    const LookupRoutine routine = lookup_routine();
+    const std::size_t routine_offset = plan.bytes.size();
+    const std::uint64_t routine_address = area_address + routine_offset;
+    plan.bytes.insert(plan.bytes.end(), routine.code.begin(), routine.code.end());
+    if (!routine.code.empty()) {
+        const auto back =
+            displacement(routine_address + routine.table_displacement + kDisplacementLength, area_address);
+        if (!back) throw std::invalid_argument("a stub area was asked for with a table of 2 GiB");
+        std::memcpy(&plan.bytes[routine_offset + routine.table_displacement], &*back, kDisplacementLength);
+    }
+    pad(plan.bytes);
+    add_stubs(plan, routine.code.empty() ? 0 : routine_address, area_address + size, sites);
+    return plan;
+}
+
+StubPlan plan_more_stubs(const StubRoom& room, std::span<const PlacedPatch> sites) {
+    StubPlan plan;
+    plan.at = room.next;
+    add_stubs(plan, room.routine, room.end, sites);
     return plan;
 }
 

@@ -6,6 +6,10 @@
 // step over the red zone, save flags and the registers used, look up, restore, the moved instructions, jump back.
 // Nothing in it is absolute, nothing is written at run time, it needs nobody attached; with CPUID faulting armed, the
 // real CPUID that LIVE fields need faults as any other and is answered by the tracer.
+//
+// The loader's mmap calls (SiteScan::map_call_patches) get stubs of another kind: the call is done there, and where it
+// asked for executable memory, a HLT behind it tells whoever watches for #GP that code may have arrived. Mappings without code
+// cost nothing but the jump. With nobody to watch, no plan should have any.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +24,7 @@ namespace cpulevel::cpuid {
 
 struct PlacedPatch {
     const SitePatch* patch = nullptr;
-    std::uint64_t address = 0;  // of the site in the process
+    std::uint64_t address = 0;  // of the first byte that the jump replaces, in the process
 };
 
 struct TextWrite {
@@ -28,18 +32,35 @@ struct TextWrite {
     std::array<std::byte, SitePatch::kJumpLength> bytes{};
 };
 
-struct StubPlan {
-    std::vector<std::byte> area;       // to be written at `area_address`, readable and executable
-    std::vector<TextWrite> jumps;      // to be written after the area
-    std::vector<std::uint64_t> left_out;  // addresses of sites that this area cannot serve (too far away)
+// The free rest of an area that has its table and routine: where further modules' stubs may go.
+struct StubRoom {
+    std::uint64_t routine = 0;  // 0: there is no area
+    std::uint64_t next = 0;     // addresses
+    std::uint64_t end = 0;
 };
 
-// An upper bound of the area's size in bytes, for `sites` patches; a multiple of the page size.
-[[nodiscard]] std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites);
+struct StubPlan {
+    std::uint64_t at = 0;
+    std::vector<std::byte> bytes;         // to be written at `at`, readable and executable
+    std::vector<TextWrite> jumps;         // to be written after that
+    std::vector<std::uint64_t> left_out;  // addresses of sites that cannot be served (too far away, or no room)
+    std::vector<std::uint64_t> map_stops; // addresses of the HLT in the stubs of map calls
+    StubRoom room;                        // afterwards
+};
 
-// `table` is flatten()'s result. 64-bit code only.
-[[nodiscard]] StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address,
+// An upper bound of the bytes needed for `sites` patches: for an area with its table (a multiple of the page size), and for
+// further stubs alone.
+[[nodiscard]] std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites);
+[[nodiscard]] std::size_t stubs_size(std::size_t sites);
+
+// How the stub of a map call begins; the last byte is the HLT.
+[[nodiscard]] std::span<const std::byte> map_call_code();
+
+// A new area: table, routine, stubs. `table` is flatten()'s result. 64-bit code only. `size`: of the area, bytes.
+[[nodiscard]] StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address, std::size_t size,
                                       std::span<const PlacedPatch> sites);
+// Stubs of a further module in the room that an area has left.
+[[nodiscard]] StubPlan plan_more_stubs(const StubRoom& room, std::span<const PlacedPatch> sites);
 
 // The stub for this site at `address`, where the lookup routine is at `routine`; nothing if something that it must reach is
 // too far, or the patch is not what patch.h says.

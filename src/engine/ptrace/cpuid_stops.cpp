@@ -1,13 +1,15 @@
 // A SIGSEGV is looked at: if it is a CPUID instruction that faulted (or a trap that we planted), it is answered and
 // the program never hears of it.
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <csignal>
+#include <vector>
 
 #include "cpuid/instruction.h"
+#include "cpuid/stub_area.h"
 #include "engine/ptrace/proc_stat.h"
 #include "engine/ptrace/supervisor.h"
 
@@ -24,18 +26,59 @@ const PlantedTrap* find_trap(const AddressSpace& space, std::uint64_t address) {
     return at != space.traps.end() && at->address == address ? &*at : nullptr;
 }
 
+// The HLT at `at` is that of a map call's stub: what stands before it tells.
+bool ends_a_map_call(pid_t tid, RemoteAddress at) {
+    const auto code = cpuid::map_call_code();
+    std::vector<std::byte> bytes(code.size());
+    const RemoteAddress start{value(at) + 1 - code.size()};
+    return read_memory(tid, start, bytes) == bytes.size() && std::ranges::equal(bytes, code);
+}
+
 }  // namespace
 
-// A mapping that brings no code goes on in the detour, without another stop.
-bool Supervisor::pass_map_call(Thread& thread, Registers& registers) {
-    const PlantedTrap* const trap = find_trap(*thread.space, value(registers.instruction()));
-    if (trap == nullptr || trap->detour == 0) return false;
-    const bool maps = registers.requested_syscall() == syscall_numbers(registers.is_32bit()).mmap;
-    const bool brings_code = (registers.syscall_argument(2) & PROT_EXEC) != 0 && static_cast<int>(registers.syscall_argument(4)) >= 0;
-    if (maps && brings_code) return false;
-    registers.jump(RemoteAddress{trap->detour});
-    registers.forget_syscall();
-    registers.set(thread.tid);
+// A trap counts only while it is still there: the program may have mapped something else.
+bool Supervisor::on_planted_trap(Thread& thread, Registers& registers) {
+    const RemoteAddress at = registers.instruction();
+    const PlantedTrap* const trap = find_trap(*thread.space, value(at));
+    if (trap == nullptr && !thread.space->unknown_traps) return false;
+    std::array<std::byte, kPlantedLength> bytes{};
+    if (read_memory(thread.tid, at, bytes) != bytes.size() || bytes[0] != kHalt) return false;
+    if (trap != nullptr && trap->kind == PlantedTrap::Kind::map_stop) {
+        pass_map_stop(thread, registers);
+        return true;
+    }
+    // The second byte is the instruction's own.
+    if (bytes[1] == kSecondOfCpuid) {
+        answer_cpuid(thread, registers, kPlantedLength);
+        return true;
+    }
+    if (bytes[1] == kSecondOfSyscall || bytes[1] == kSecondOfInt80) return start_map_call(thread, registers);
+    if (trap != nullptr || !ends_a_map_call(thread.tid, at)) return false;
+    pass_map_stop(thread, registers);
+    return true;
+}
+
+// The program has unmapped our area, or put something else there that cannot be executed: it wins. The site becomes what it
+// was, or a trap, and the thread goes back to it: of a stub it has executed nothing yet.
+bool Supervisor::on_lost_stub(Thread& thread, std::uint64_t fault) {
+    if (!thread.space) return false;
+    const auto lost = std::ranges::find(thread.space->jumps, fault, &ReplacedSite::stub);
+    if (lost == thread.space->jumps.end()) return false;
+    auto registers = Registers::get(thread.tid);
+    if (!registers || value(registers->instruction()) != fault) return false;
+    const Fd memory = open_process_memory(thread.tid);
+    if (!write_text(memory, RemoteAddress{lost->address}, lost->original)) return false;
+    std::array<std::byte, kPlantedLength> bytes{};
+    const RemoteAddress at{lost->instruction};
+    const bool is_cpuid = read_memory(thread.tid, at, bytes) == bytes.size() && bytes[1] == kSecondOfCpuid;
+    if (is_cpuid && policy_.method == CpuidMethod::planted && write_text(memory, at, std::span(&kHalt, 1))) {
+        thread.space->traps.push_back({lost->instruction, PlantedTrap::Kind::cpuid});
+        std::ranges::sort(thread.space->traps);
+    }
+    registers->jump(RemoteAddress{lost->address});
+    registers->forget_syscall();
+    thread.space->jumps.erase(lost);
+    registers->set(thread.tid);
     put_signal_state_back(thread, SIGSEGV);
     if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
     return true;
@@ -45,29 +88,17 @@ bool Supervisor::on_segmentation_fault(Thread& thread) {
     siginfo_t info{};
     // #GP in user mode: SI_KERNEL, no address (arch/x86/kernel/traps.c). A fault on memory has SEGV_MAPERR and the
     // like; one sent by kill() has the sender's code.
-    if (::ptrace(PTRACE_GETSIGINFO, thread.tid, nullptr, &info) != 0 || info.si_code != SI_KERNEL ||
-        info.si_addr != nullptr) {
-        return false;
+    if (::ptrace(PTRACE_GETSIGINFO, thread.tid, nullptr, &info) != 0) return false;
+    if (info.si_code == SEGV_MAPERR || info.si_code == SEGV_ACCERR) {
+        return on_lost_stub(thread, std::bit_cast<std::uint64_t>(info.si_addr));
     }
+    if (info.si_code != SI_KERNEL || info.si_addr != nullptr) return false;
     auto registers = Registers::get(thread.tid);
     if (!registers) return false;
-    const RemoteAddress at = registers->instruction();
-    const bool planted = thread.space && (thread.space->unknown_traps || find_trap(*thread.space, value(at)) != nullptr);
-    if (planted) {
-        std::array<std::byte, kPlantedLength> bytes{};
-        const bool still_there = read_memory(thread.tid, at, bytes) == bytes.size() && bytes[0] == kHalt;
-        // The second byte is the instruction's own.
-        if (still_there && bytes[1] == kSecondOfCpuid) {
-            answer_cpuid(thread, *registers, kPlantedLength);
-            return true;
-        }
-        if (still_there && (bytes[1] == kSecondOfSyscall || bytes[1] == kSecondOfInt80)) {
-            if (pass_map_call(thread, *registers) || start_map_call(thread, *registers)) return true;
-        }
-    }
+    if (thread.space && on_planted_trap(thread, *registers)) return true;
     if (policy_.method != CpuidMethod::faulting || thread.cpuid_faults_for_program) return false;
     std::array<std::byte, kLongestInstruction> bytes{};
-    const std::size_t got = read_memory(thread.tid, at, bytes);
+    const std::size_t got = read_memory(thread.tid, registers->instruction(), bytes);
     const auto mode = registers->is_32bit() ? cpuid::CodeMode::bits32 : cpuid::CodeMode::bits64;
     const auto instruction = cpuid::recognise_cpuid(std::span(bytes).first(got), mode);
     if (!instruction) return false;

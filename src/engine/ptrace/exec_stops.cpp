@@ -22,6 +22,7 @@ namespace cpulevel::engine::ptrace {
 namespace {
 
 constexpr std::uint64_t kAtBase = 7;           // where the interpreter is; <linux/auxvec.h>
+constexpr std::uint64_t kAtEntry = 9;          // where the program, not its interpreter, starts
 constexpr std::uint64_t kAtVdso = 33;          // AT_SYSINFO_EHDR
 constexpr std::uint64_t kBelowStack = 512;     // the map's place: below the stack pointer, beyond any red zone
 
@@ -76,6 +77,7 @@ void Supervisor::level_program(Thread& thread) {
 
     auto registers = Registers::get(pid);
     if (!registers) return resume(pid, Resume::run), void();
+    thread.saved = *registers;
     record.is_32bit = registers->is_32bit();
     const auto size = record.is_32bit ? inherit::WordSize::bits32 : inherit::WordSize::bits64;
     auto stack = read_stack_vector(pid, registers->stack(), size);
@@ -86,6 +88,7 @@ void Supervisor::level_program(Thread& thread) {
     record.secure = stack->vector.find(inherit::kAtSecure).value_or(0) != 0;
     const auto vdso = stack->vector.find(kAtVdso).value_or(0);
     const auto interpreter = stack->vector.find(kAtBase).value_or(0);
+    const auto entry = stack->vector.find(kAtEntry).value_or(0);
     const auto security = policy_.security_bits.find(registers->abi());
     inherit::ExecOutcome outcome = inherit::after_exec(
         marks,
@@ -102,13 +105,15 @@ void Supervisor::level_program(Thread& thread) {
     space.syscall_gadget = find_gadget(pid, vdso, record.is_32bit);  // also to put signal states back
     auto starting = std::make_unique<NewProgram>();
     if (policy_.method == CpuidMethod::planted || !policy_.table.empty()) {
-        starting->modules = planter_.examine_program(pid, interpreter, record.is_32bit, record.planting);
+        starting->modules = planter_.examine_program(pid, entry, interpreter, record.is_32bit, record.planting);
         if (record.planting.unreadable != 0 && policy_.method == CpuidMethod::planted) {
             record.problem = "not all of its files can be examined for CPUID";
         }
     }
     ExecStub::Tasks tasks{.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
-                          .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting};
+                          .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting,
+                          .areas = {},
+                          .name_areas = policy_.name_areas};
     for (std::size_t i = 0; i < std::min(tasks.areas.size(), starting->modules.size()); ++i) {
         tasks.areas[i] = {starting->modules[i].below, starting->modules[i].area_size};
     }
@@ -127,29 +132,32 @@ void Supervisor::level_program(Thread& thread) {
     if (!stat || !mask) return go_on_unlevelled("its signal state cannot be read");
     thread.start_mask = *mask;
     thread.start_ignored = stat->ignored;
+    starting->record = std::move(record);
+    if (!stub.empty() || !starting->modules.empty()) starting->memory = open_process_memory(pid);
     if (stub.empty()) {
-        finish_start(thread, std::move(record), starting->modules, false);
+        finish_start(thread, *starting, false);
         return;
     }
-    if (!start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size())) {
+    if (!start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size(), starting->memory)) {
+        record = std::move(starting->record);
         return go_on_unlevelled("no code can be run in it");
     }
-    starting->record = std::move(record);
     thread.starting = std::move(starting);
     resume(pid, Resume::run);
 }
 
 // The last step before the program's first instruction.
-void Supervisor::finish_start(Thread& thread, ExecRecord record, std::span<const CodeModule> modules, bool trapped) {
-    for (const CodeModule& module : modules) record.planting += planter_.install(thread.tid, *thread.space, module);
+void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped) {
+    ExecRecord& record = program.record;
+    for (const CodeModule& module : program.modules) {
+        record.planting += planter_.install(thread.tid, program.memory.get(), *thread.space, module);
+    }
     if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
     thread.phase = Phase::running;
-    if (trapped) put_signal_state_back(thread, SIGTRAP);
-    if (const auto registers = Registers::get(thread.tid)) {
-        const auto followed = follow_vector(thread.tid, *thread.space, *registers);
-        if (!followed && record.problem.empty()) {
-            record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
-        }
+    if (trapped) put_start_state_back(thread, SIGTRAP);
+    const auto followed = follow_vector(thread.tid, *thread.space, thread.saved);
+    if (!followed && record.problem.empty()) {
+        record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
     }
     const bool uncovered = !record.problem.empty();
     log_.exec(std::move(record));
@@ -184,22 +192,24 @@ void Supervisor::resume_filters(pid_t pid) {
 }
 
 bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
-                            RemoteAddress vector_at, std::size_t vector_size) {
+                            RemoteAddress vector_at, std::size_t vector_size, const Fd& memory) {
     const pid_t pid = thread.tid;
-    const RemoteAddress entry = ExecStub::place(registers.instruction());
+    const RemoteAddress entry = stub.place(registers.instruction());
     thread.stub_at = entry;
     thread.stub_size = static_cast<std::uint8_t>(stub.code().size());
     thread.stub_tasks = stub.tasks();
     const auto original = std::span(thread.stub_original).first(thread.stub_size);
     if (read_memory(pid, entry, original) != original.size()) return false;
 
-    const auto map = memory_borders(stat, value(vector_at), vector_size);
-    const RemoteAddress map_at{(value(registers.stack()) - kBelowStack) & ~std::uint64_t{15}};
-    if (!write_memory(pid, map_at, std::as_bytes(std::span(&map, 1)))) return false;
-    if (!write_text(pid, entry, stub.code())) return false;
+    struct {
+        prctl_mm_map map;
+        std::array<char, ExecStub::kAreaName.size()> name;
+    } const data{memory_borders(stat, value(vector_at), vector_size), ExecStub::kAreaName};
+    const RemoteAddress data_at{(value(registers.stack()) - kBelowStack) & ~std::uint64_t{15}};
+    if (!write_memory(pid, data_at, std::as_bytes(std::span(&data, 1)))) return false;
+    if (!write_text(memory, entry, stub.code())) return false;
 
-    thread.saved = registers;
-    stub.prepare(registers, entry, map_at);
+    stub.prepare(registers, entry, data_at);
     if (!registers.set(pid)) return false;
     thread.phase = Phase::exec_stub;
     return true;
@@ -214,7 +224,7 @@ bool Supervisor::on_stub_end(Thread& thread) {
 
     const auto starting = std::move(thread.starting);
     const auto results = stub.results(*registers);
-    write_text(pid, thread.stub_at, std::span(thread.stub_original).first(thread.stub_size));
+    write_text(starting->memory, thread.stub_at, std::span(thread.stub_original).first(thread.stub_size));
     // The kernel set the result of execve after we saved the registers: it is 0, as are all others at a start.
     Registers start = thread.saved;
     start.prepare_syscall(0, {});
@@ -230,7 +240,7 @@ bool Supervisor::on_stub_end(Thread& thread) {
     for (std::size_t i = 0; i < std::min(results.areas.size(), starting->modules.size()); ++i) {
         starting->modules[i].area = results.areas[i];
     }
-    finish_start(thread, std::move(starting->record), starting->modules, true);
+    finish_start(thread, *starting, true);
     return true;
 }
 

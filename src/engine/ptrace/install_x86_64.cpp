@@ -1,10 +1,10 @@
 // Changing a module's sites in a stopped tracee: bytes are read once, compared with what the file has, edited, and
 // written back a page at a time, so that a page that is touched is copied once and no other one is.
-#include <fcntl.h>
-#include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "cpuid/stub_area.h"
@@ -19,10 +19,12 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kNear = 4 * kPage;  // sites closer than this are read together
 
 struct Spot {
-    std::uint64_t address = 0;
+    std::uint64_t address = 0;  // of the instruction
     const cpuid::SitePatch* patch = nullptr;  // null: can only be a trap
     PlantedTrap::Kind kind = PlantedTrap::Kind::cpuid;
     bool verified = false;
+
+    [[nodiscard]] std::uint64_t start() const { return patch == nullptr ? address : address - patch->site; }
 };
 
 std::optional<std::uint64_t> place(const CodeModule& module, std::uint64_t file_offset, std::size_t length) {
@@ -34,28 +36,28 @@ std::optional<std::uint64_t> place(const CodeModule& module, std::uint64_t file_
     return std::nullopt;
 }
 
-std::vector<Spot> find_spots(const CodeModule& module) {
+// `calls`: also what maps libraries.
+std::vector<Spot> find_spots(const CodeModule& module, bool calls) {
     std::vector<Spot> spots;
-    auto patch = module.scan->patches.begin();
-    const auto last = module.scan->patches.end();
-    for (const cpuid::Site& site : module.scan->sites) {
-        const auto address = place(module, site.file_offset, 2);
-        if (!address) continue;
-        patch = std::ranges::find(module.scan->patches, site.file_offset, &cpuid::SitePatch::file_offset);
-        const bool movable = patch != last && place(module, site.file_offset, patch->length).has_value();
-        spots.push_back({*address, movable ? &*patch : nullptr});
-    }
-    if (module.loads) {
-        for (const cpuid::Site& site : module.scan->mmap_calls) {
-            if (const auto address = place(module, site.file_offset, 2)) {
-                spots.push_back({*address, nullptr, PlantedTrap::Kind::map_call});
-            }
+    const auto add = [&](std::span<const cpuid::Site> sites, std::span<const cpuid::SitePatch> patches, PlantedTrap::Kind kind) {
+        for (const cpuid::Site& site : sites) {
+            const auto address = place(module, site.file_offset, cpuid::SitePatch::kSiteLength);
+            if (!address) continue;
+            const auto patch = std::ranges::lower_bound(patches, site.file_offset, {}, &cpuid::SitePatch::site_offset);
+            const bool movable = patch != patches.end() && patch->site_offset() == site.file_offset &&
+                                 place(module, patch->file_offset, patch->length).has_value();
+            spots.push_back({*address, movable ? &*patch : nullptr, kind});
         }
-    }
+    };
+    const cpuid::SiteScan& scan = *module.file->scan;
+    const std::span<const cpuid::SitePatch> patches = scan.patches;
+    add(scan.sites, module.file->serializes ? patches.first(0) : patches, PlantedTrap::Kind::cpuid);
+    if (calls) add(scan.mmap_calls, scan.map_call_patches, PlantedTrap::Kind::map_call);
     std::ranges::sort(spots, {}, &Spot::address);
     return spots;
 }
 
+// `bytes` from the spot's start on.
 bool holds_the_instruction(std::span<const std::byte> bytes, const Spot& spot) {
     if (spot.patch != nullptr) {
         const auto original = std::span(spot.patch->original).first(spot.patch->length);
@@ -74,26 +76,30 @@ bool is_mprotect(std::span<const std::byte> before) {
     return before.size() >= kLoad.size() && std::ranges::equal(before.last(kLoad.size()), kLoad);
 }
 
-// SYSCALL and a jump to what is behind the watched one: most of a loader's mappings are of no interest, and this lets the
-// thread go on after the one stop. Nothing where it is too far away.
-std::optional<std::array<std::byte, CodeModule::kDetour>> make_detour(std::uint64_t at, std::uint64_t site) {
-    constexpr std::uint64_t kCall = 2, kJump = 5;
-    const auto distance = static_cast<std::int64_t>(site + kCall - (at + kCall + kJump));
-    if (distance != static_cast<std::int32_t>(distance)) return std::nullopt;
-    std::array<std::byte, CodeModule::kDetour> code;
-    code.fill(std::byte{0xcc});
-    code[0] = std::byte{0x0f};
-    code[1] = std::byte{0x05};
-    code[2] = std::byte{0xe9};
-    for (unsigned i = 0; i < 4; ++i) code[3 + i] = static_cast<std::byte>(distance >> (8 * i));
-    return code;
-}
-
 // A stretch of the module's text as it is in the process, edited here and written back by pages.
 class Stretch {
    public:
-    Stretch(pid_t pid, std::uint64_t start, std::uint64_t end) : start_(start), bytes_(end - start) {
-        bytes_.resize(read_memory(pid, RemoteAddress{start}, bytes_));
+    Stretch(std::uint64_t start, std::uint64_t end) : start_(start), bytes_(end - start) {}
+
+    // All of them, in one system call.
+    static void read(pid_t pid, std::vector<Stretch>& stretches) {
+        constexpr std::size_t kMostAtOnce = 64;
+        for (std::size_t first = 0; first < stretches.size(); first += kMostAtOnce) {
+            const auto some = std::span(stretches).subspan(first, std::min(kMostAtOnce, stretches.size() - first));
+            std::array<MemoryPiece, kMostAtOnce> pieces;
+            for (std::size_t i = 0; i < some.size(); ++i) pieces[i] = {RemoteAddress{some[i].start_}, some[i].bytes_};
+            std::size_t got = read_memory(pid, std::span(pieces).first(some.size()));
+            for (Stretch& stretch : some) {
+                // What lies at an end of the text may reach beyond it; what is behind that was not read.
+                const std::size_t part = std::min(got, stretch.bytes_.size());
+                if (part == 0) {
+                    stretch.bytes_.resize(read_memory(pid, RemoteAddress{stretch.start_}, stretch.bytes_));
+                } else {
+                    stretch.bytes_.resize(part);
+                }
+                got -= part;
+            }
+        }
     }
     [[nodiscard]] std::span<const std::byte> at(std::uint64_t address) const {
         return address - start_ >= bytes_.size() ? std::span<const std::byte>{} : std::span(bytes_).subspan(address - start_);
@@ -105,12 +111,13 @@ class Stretch {
         std::ranges::copy(bytes, bytes_.begin() + static_cast<std::ptrdiff_t>(address - start_));
         edits_.emplace_back(address, address + bytes.size());
     }
-    // Edits come in the order of their addresses.
+    // Edits come in the order of their addresses. Pages between them that hold none are not touched: each that is
+    // becomes a copy.
     [[nodiscard]] bool write(int memory) const {
         for (std::size_t i = 0; i < edits_.size();) {
             const std::uint64_t first = edits_[i].first;
             std::uint64_t end = edits_[i].second;
-            while (++i < edits_.size() && edits_[i].first / kPage == (end - 1) / kPage) end = edits_[i].second;
+            while (++i < edits_.size() && edits_[i].first / kPage <= (end - 1) / kPage + 1) end = edits_[i].second;
             const auto part = std::span(bytes_).subspan(first - start_, end - first);
             if (::pwrite(memory, part.data(), part.size(), static_cast<off_t>(first)) != static_cast<ssize_t>(part.size())) {
                 return false;
@@ -125,6 +132,42 @@ class Stretch {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> edits_;
 };
 
+// Writes the stubs for `patches`, into the module's own area, then into what other areas have left. What was planned and
+// written is appended to `jumps` and `stops`.
+void write_stubs(int memory, std::span<const std::byte> table, const CodeModule& module, AddressSpace& space,
+                 std::vector<cpuid::PlacedPatch> patches, std::vector<cpuid::TextWrite>& jumps,
+                 std::vector<PlantedTrap>& stops) {
+    const auto take = [&](cpuid::StubPlan plan) -> std::optional<cpuid::StubRoom> {
+        if (plan.jumps.empty() && module.area == 0) return std::nullopt;
+        if (::pwrite(memory, plan.bytes.data(), plan.bytes.size(), static_cast<off_t>(plan.at)) !=
+            static_cast<ssize_t>(plan.bytes.size())) {
+            return std::nullopt;
+        }
+        jumps.insert(jumps.end(), plan.jumps.begin(), plan.jumps.end());
+        for (const std::uint64_t stop : plan.map_stops) stops.push_back({stop, PlantedTrap::Kind::map_stop});
+        std::erase_if(patches, [&](const cpuid::PlacedPatch& patch) {
+            return std::ranges::find(plan.left_out, patch.address) == plan.left_out.end();
+        });
+        return plan.room;
+    };
+    if (module.area != 0) {
+        if (const auto room = take(cpuid::plan_stub_area(table, module.area, module.area_size, patches))) {
+            space.rooms.push_back(*room);
+        }
+        return;
+    }
+    for (cpuid::StubRoom& room : space.rooms) {
+        if (patches.empty()) return;
+        if (const auto left = take(cpuid::plan_more_stubs(room, patches))) room = *left;
+    }
+}
+
+std::uint64_t target_of(const cpuid::TextWrite& jump) {
+    std::int32_t distance = 0;
+    std::memcpy(&distance, &jump.bytes[1], sizeof distance);
+    return jump.address + jump.bytes.size() + static_cast<std::uint64_t>(std::int64_t{distance});
+}
+
 std::size_t end_of_group(std::span<const Spot> spots, std::size_t first) {
     std::size_t end = first + 1;
     while (end < spots.size() && spots[end].address - spots[end - 1].address < kNear) ++end;
@@ -133,66 +176,51 @@ std::size_t end_of_group(std::span<const Spot> spots, std::size_t first) {
 
 }  // namespace
 
-PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule& module) const {
+PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module) const {
     PlantingCounts counts;
-    counts.undecided = static_cast<std::size_t>(std::ranges::count_if(
-        module.scan->undecided, [&](const cpuid::Site& site) { return place(module, site.file_offset, 2).has_value(); }));
+    counts.undecided = static_cast<std::size_t>(std::ranges::count_if(module.file->scan->undecided, [&](const cpuid::Site& site) {
+        return place(module, site.file_offset, 2).has_value();
+    }));
     // What was mapped here before is gone, and its traps with it.
     for (const CodeModule::Mapping& mapping : module.mappings) {
-        std::erase_if(space.traps, [&](const PlantedTrap& trap) {
-            return trap.address >= mapping.start && trap.address < mapping.end;
-        });
-        std::erase_if(space.jumps, [&](const ReplacedSite& jump) {
-            return jump.address >= mapping.start && jump.address < mapping.end;
-        });
+        const auto gone = [&](const auto& each) { return each.address >= mapping.start && each.address < mapping.end; };
+        std::erase_if(space.traps, gone);
+        std::erase_if(space.jumps, gone);
     }
-    std::vector<Spot> spots = find_spots(module);
+    std::vector<Spot> spots = find_spots(module, module.loads && (traps_ || module.area != 0));
     if (spots.empty()) return counts;
-    const Fd memory(::open(fmt::format("/proc/{}/mem", pid).c_str(), O_RDWR | O_CLOEXEC));
-    if (!memory.valid()) {
-        ++counts.unreadable;
-        return counts;
-    }
 
     std::vector<Stretch> stretches;
+    for (std::size_t i = 0; i < spots.size(); i = end_of_group(spots, i)) {
+        constexpr std::uint64_t kBefore = cpuid::SitePatch::kMostLength;  // with what leads to the site
+        stretches.emplace_back(spots[i].address - kBefore,
+                               spots[end_of_group(spots, i) - 1].address + cpuid::SitePatch::kMostLength);
+    }
+    Stretch::read(pid, stretches);
     std::vector<cpuid::PlacedPatch> patches;
-    for (std::size_t i = 0; i < spots.size();) {
-        const std::size_t end = end_of_group(spots, i);
-        constexpr std::uint64_t kBefore = 8;  // what loads a system call's number
-        const Stretch& stretch = stretches.emplace_back(pid, spots[i].address - kBefore,
-                                                        spots[end - 1].address + cpuid::SitePatch::kMostLength);
-        for (; i < end; ++i) {
-            spots[i].verified = holds_the_instruction(stretch.at(spots[i].address), spots[i]);
-            if (spots[i].verified && spots[i].patch != nullptr) patches.push_back({spots[i].patch, spots[i].address});
-        }
-    }
-
-    cpuid::StubPlan plan;
-    if (module.area != 0 && !patches.empty()) {
-        plan = cpuid::plan_stub_area(table_, module.area, patches);
-        const bool fits = plan.area.size() <= module.area_size;
-        if (!fits || ::pwrite(memory.get(), plan.area.data(), plan.area.size(), static_cast<off_t>(module.area)) !=
-                         static_cast<ssize_t>(plan.area.size())) {
-            plan.jumps.clear();
-        }
-    }
-    std::ranges::sort(plan.jumps, {}, &cpuid::TextWrite::address);
-
-    // The detours follow the stubs.
-    std::uint64_t next_detour = plan.area.empty() ? 0 : module.area + (plan.area.size() + 15) / 16 * 16;
-    const auto detour = [&](std::uint64_t site) -> std::uint64_t {
-        if (next_detour == 0 || next_detour + CodeModule::kDetour > module.area + module.area_size) return 0;
-        const auto code = make_detour(next_detour, site);
-        if (!code || ::pwrite(memory.get(), code->data(), code->size(), static_cast<off_t>(next_detour)) !=
-                         static_cast<ssize_t>(code->size())) {
-            return 0;
-        }
-        return std::exchange(next_detour, next_detour + CodeModule::kDetour);
-    };
-
     std::size_t stretch = 0;
+    for (std::size_t i = 0; i < spots.size(); ++stretch) {
+        for (const std::size_t end = end_of_group(spots, i); i < end; ++i) {
+            Spot& spot = spots[i];
+            spot.verified = holds_the_instruction(stretches[stretch].at(spot.start()), spot);
+            if (!spot.verified) {
+                ++counts.undecided;
+            } else if (spot.kind == PlantedTrap::Kind::map_call && is_mprotect(stretches[stretch].before(spot.address))) {
+                spot.verified = false;
+            } else if (spot.patch != nullptr) {
+                patches.push_back({spot.patch, spot.start()});
+            }
+        }
+    }
+
+    std::vector<cpuid::TextWrite> jumps;
     std::vector<PlantedTrap> planted;
+    if (!table_.empty()) write_stubs(memory, table_, module, space, std::move(patches), jumps, planted);
+    std::ranges::sort(jumps, {}, &cpuid::TextWrite::address);
+    space.traps.insert(space.traps.end(), planted.begin(), planted.end());
+
     std::vector<ReplacedSite> replaced;
+    stretch = 0;
     for (std::size_t i = 0; i < spots.size(); ++stretch) {
         PlantingCounts done;
         planted.clear();
@@ -200,22 +228,26 @@ PlantingCounts Planter::install(pid_t pid, AddressSpace& space, const CodeModule
         for (const std::size_t end = end_of_group(spots, i); i < end; ++i) {
             const Spot& spot = spots[i];
             if (!spot.verified) continue;
-            if (spot.kind == PlantedTrap::Kind::map_call && is_mprotect(stretches[stretch].before(spot.address))) continue;
-            const auto jump = std::ranges::lower_bound(plan.jumps, spot.address, {}, &cpuid::TextWrite::address);
-            if (jump != plan.jumps.end() && jump->address == spot.address) {
-                stretches[stretch].edit(spot.address, jump->bytes);
-                ++done.in_memory;
+            const bool is_cpuid = spot.kind == PlantedTrap::Kind::cpuid;
+            const auto jump = std::ranges::lower_bound(jumps, spot.start(), {}, &cpuid::TextWrite::address);
+            if (jump != jumps.end() && jump->address == spot.start()) {
+                stretches[stretch].edit(spot.start(), jump->bytes);
+                if (is_cpuid) ++done.in_memory;
                 ReplacedSite& site = replaced.emplace_back();
-                site.address = spot.address;
+                site.address = spot.start();
+                site.instruction = spot.address;
+                site.stub = target_of(*jump);
                 std::ranges::copy(std::span(spot.patch->original).first(site.original.size()), site.original.begin());
             } else if (traps_) {
                 stretches[stretch].edit(spot.address, std::span(&kHalt, 1));
-                const bool call = spot.kind == PlantedTrap::Kind::map_call;
-                planted.push_back({spot.address, spot.kind, call ? detour(spot.address) : 0});
-                if (spot.kind == PlantedTrap::Kind::cpuid) ++done.planted;
+                planted.push_back({spot.address, spot.kind});
+                if (is_cpuid) ++done.planted;
             }
         }
-        if (!stretches[stretch].write(memory.get())) continue;
+        if (!stretches[stretch].write(memory)) {
+            ++counts.unreadable;
+            continue;
+        }
         counts += done;
         space.traps.insert(space.traps.end(), planted.begin(), planted.end());
         space.jumps.insert(space.jumps.end(), replaced.begin(), replaced.end());

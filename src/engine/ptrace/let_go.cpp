@@ -31,10 +31,8 @@ std::optional<std::byte> first_byte(std::byte second) {
     }
 }
 
-Fd open_memory(pid_t tid) { return Fd(::open(fmt::format("/proc/{}/mem", tid).c_str(), O_RDWR | O_CLOEXEC)); }
-
 void put_back(const std::vector<ChangedByte>& changed) {
-    for (const ChangedByte& byte : changed) write_text(byte.tid, RemoteAddress{byte.address}, std::span(&byte.was, 1));
+    for (const ChangedByte& byte : changed) write_text(open_process_memory(byte.tid), RemoteAddress{byte.address}, std::span(&byte.was, 1));
 }
 
 std::string counted(std::size_t count, std::string_view one, std::string_view many) {
@@ -64,13 +62,15 @@ bool Supervisor::remove_traps(pid_t tid, AddressSpace& space, std::vector<Change
     if (space.unknown_traps) planter_.find_traps(tid, space);
     done.jumps += space.jumps.size();
     if (space.traps.empty()) return true;
-    const Fd memory = open_memory(tid);
+    const Fd memory = open_process_memory(tid);
     if (!memory.valid()) return false;
     for (const PlantedTrap& trap : space.traps) {
         std::array<std::byte, 2> bytes{};
         const auto at = static_cast<off_t>(trap.address);
         if (::pread(memory.get(), bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size())) continue;
-        const auto first = first_byte(bytes[1]);
+        // In a stub nothing is wanted any more: the call was done.
+        const bool in_stub = trap.kind == PlantedTrap::Kind::map_stop;
+        const auto first = in_stub ? std::optional(std::byte{0x90}) : first_byte(bytes[1]);
         if (bytes[0] != kHalt || !first) continue;
         if (::pwrite(memory.get(), &*first, 1, at) != 1) return false;
         changed.push_back({tid, trap.address, kHalt});

@@ -8,14 +8,14 @@
 #include <array>
 
 #include "cpuid/stub_area.h"
-#include "engine/ptrace/memory_map.h"
 
 namespace cpulevel::engine::ptrace {
 
 namespace {
 
 constexpr std::uint64_t kMaximumFile = 1ULL << 30U;  // bytes; larger executables are left alone and counted
-constexpr std::size_t kMaximumScans = 4096;          // files remembered
+constexpr std::size_t kMaximumFiles = 4096;          // remembered
+constexpr std::size_t kRoomForLibraries = 64U << 10U; // bytes of address space in a loader's area; a stub takes 64
 
 std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
     std::vector<std::byte> bytes(size);
@@ -38,6 +38,11 @@ std::string file_name(int fd) {
     return size < 0 ? std::string{} : std::string(path.data(), static_cast<std::size_t>(size));
 }
 
+cpuid::FileIdentity identity_of(const struct stat& status) {
+    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec,
+            status.st_mtim.tv_nsec};
+}
+
 }  // namespace
 
 bool is_loader(std::string_view path) {
@@ -53,73 +58,100 @@ PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
     return *this;
 }
 
-std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd) {
+// The file at a path of /proc, which is asked for once: one that was seen before is not opened again.
+std::shared_ptr<const KnownFile> Planter::known_file(const char* path) {
     struct stat status {};
-    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) return nullptr;
-    const auto size = static_cast<std::uint64_t>(status.st_size);
-    const FileIdentity identity{status.st_dev, status.st_ino, size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
-    if (const auto known = scans_.find(identity); known != scans_.end()) return known->second;
-    std::shared_ptr<const cpuid::SiteScan> result;
-    if (size <= kMaximumFile) {
-        if (const auto bytes = read_whole(fd, size)) {
-            if (auto found = cpuid::find_sites(*bytes)) {
-                result = std::make_shared<const cpuid::SiteScan>(std::move(*found));
+    if (::stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) return nullptr;
+    const cpuid::FileIdentity identity = identity_of(status);
+    if (const auto known = files_.find(identity); known != files_.end()) return known->second;
+    auto file = examine(path, identity);
+    if (!file) return nullptr;
+    if (files_.size() >= kMaximumFiles) files_.clear();
+    return files_.emplace(identity, std::move(file)).first->second;
+}
+
+// Null: it could not be opened now, or is another one by now.
+std::shared_ptr<const KnownFile> Planter::examine(const char* path, const cpuid::FileIdentity& identity) const {
+    const Fd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    struct stat status {};
+    if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || identity_of(status) != identity) return nullptr;
+    auto file = std::make_shared<KnownFile>();
+    const std::string name = file_name(fd.get());
+    file->serializes = needs_a_serializing_cpuid(name);
+    file->named_loader = is_loader(name);
+    if (identity.size <= kMaximumFile) file->scan = scan(fd.get(), identity);
+    return file;
+}
+
+std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd, const cpuid::FileIdentity& identity) const {
+    if (store_ != nullptr) {
+        if (const auto record = store_->load(identity)) {
+            if (auto kept = cpuid::read_site_record(identity, *record)) {
+                return std::make_shared<const cpuid::SiteScan>(std::move(*kept));
             }
         }
     }
-    if (scans_.size() >= kMaximumScans) scans_.clear();
-    scans_.emplace(identity, result);
-    return result;
+    const auto bytes = read_whole(fd, identity.size);
+    if (!bytes) return nullptr;
+    auto found = cpuid::find_sites(*bytes);
+    if (!found) return nullptr;
+    if (store_ != nullptr) store_->save(identity, cpuid::write_site_record(identity, *found));
+    return std::make_shared<const cpuid::SiteScan>(std::move(*found));
 }
 
 void Planter::size_area(CodeModule& module, bool is_32bit) const {
-    if (is_32bit || table_.empty() || module.scan->patches.empty() || module.serializes) return;
-    module.area_size = cpuid::stub_area_size(table_, module.scan->patches.size());
-    if (!module.loads) return;
-    constexpr std::size_t kPage = 4096;
-    module.area_size += (module.scan->mmap_calls.size() * CodeModule::kDetour + kPage - 1) / kPage * kPage;
+    const cpuid::SiteScan& scan = *module.file->scan;
+    if (is_32bit || table_.empty()) return;
+    const bool stubs = !scan.patches.empty() && !module.file->serializes;
+    const bool watches = module.loads && !scan.map_call_patches.empty();
+    if (!stubs && !watches) return;
+    module.area_size = cpuid::stub_area_size(table_, scan.patches.size() + scan.map_call_patches.size());
+    if (watches) module.area_size += kRoomForLibraries;
 }
 
-std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t interpreter_base, bool is_32bit,
-                                                 PlantingCounts& counts) {
-    const auto mappings = read_memory_map(pid);
-    std::uint64_t interpreter_inode = 0;
-    for (const MemoryMapping& mapping : mappings) {
-        if (interpreter_base != 0 && mapping.start == interpreter_base) interpreter_inode = mapping.inode;
-    }
-    std::map<std::uint64_t, CodeModule> modules;  // by inode: a program has two files at most
-    for (const MemoryMapping& mapping : mappings) {
-        if (mapping.inode == 0) continue;
-        const auto [found, first] = modules.try_emplace(mapping.inode);
-        CodeModule& module = found->second;
-        if (first) {
-            const bool interpreter = mapping.inode == interpreter_inode;
-            module.below = mapping.start;
-            module.loads = interpreter || (interpreter_base == 0 && is_loader(mapping.path));
-            const Fd file = open_mapped_file(pid, mapping, !interpreter);
-            if (file.valid()) module.scan = scan(file.get());
-            if (!module.scan) ++counts.unreadable;
+std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t entry, std::uint64_t interpreter_base,
+                                                 bool is_32bit, PlantingCounts& counts) {
+    std::vector<CodeModule> modules;
+    const auto add = [&](const std::string& path) -> CodeModule* {
+        CodeModule module;
+        module.file = known_file(path.c_str());
+        if (!module.file || !module.file->scan) {
+            ++counts.unreadable;
+            return nullptr;
         }
-        if (mapping.executable) module.mappings.push_back({mapping.start, mapping.end, mapping.offset});
-    }
-    std::vector<CodeModule> result;
-    for (auto& [inode, module] : modules) {
-        if (!module.scan || module.mappings.empty()) continue;
+        return &modules.emplace_back(std::move(module));
+    };
+    const auto place = [&](CodeModule& module, std::uint64_t bias) {
+        const cpuid::Layout& layout = module.file->scan->layout;
+        constexpr std::uint64_t kPage = 4096;
+        module.below = (bias + layout.lowest) & ~(kPage - 1);
+        for (const cpuid::Layout::Text& text : layout.text) {
+            module.mappings.push_back({bias + text.address, bias + text.address + text.size, text.offset});
+        }
         size_area(module, is_32bit);
-        result.push_back(std::move(module));
+    };
+    std::string interpreter;
+    if (CodeModule* const program = add(fmt::format("/proc/{}/exe", pid))) {
+        interpreter = program->file->scan->layout.interpreter;
+        program->loads = interpreter_base == 0 && program->file->named_loader;
+        place(*program, entry - program->file->scan->layout.entry);
     }
-    return result;
+    if (interpreter_base == 0) return modules;
+    if (CodeModule* const loader = interpreter.empty() ? nullptr : add(fmt::format("/proc/{}/root{}", pid, interpreter))) {
+        loader->loads = true;
+        place(*loader, interpreter_base);
+    }
+    return modules;
 }
 
 std::optional<CodeModule> Planter::examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
-                                                   std::uint64_t offset, bool is_32bit) {
-    const Fd file(::open(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+                                                   std::uint64_t offset) {
+    std::array<char, 64> path;
+    *fmt::format_to(path.data(), "/proc/{}/fd/{}", pid, fd) = '\0';
     CodeModule module;
-    if (file.valid()) module.scan = scan(file.get());
-    if (!module.scan) return std::nullopt;
-    module.serializes = needs_a_serializing_cpuid(file_name(file.get()));
+    module.file = known_file(path.data());
+    if (!module.file || !module.file->scan || module.file->scan->sites.empty()) return std::nullopt;
     module.mappings.push_back({start, start + length, offset});
-    size_area(module, is_32bit);
     return module;
 }
 

@@ -13,10 +13,11 @@
 // find_sites() proved are changed, and only while memory holds there what the file holds. CPUID in code that a program
 // writes itself (a JIT compiler's) is not in a file and is not caught without CPUID faulting: coverage says so.
 //
-// Libraries: the dynamic loader maps them by mmap. Its own system call instruction for that (proved by find_sites
-// too) gets a trap, `F4 05`; the supervisor has the call done at another system call instruction (in the vdso), and
-// changes the new mapping's sites before the loader goes on. No stop for any other mmap, and nothing stays
-// behind in the process but bytes that can be written back (a seccomp filter could not be taken away again).
+// Libraries: the dynamic loader maps them by mmap. Its own system call instruction for that (proved by find_sites too)
+// becomes a jump to a stub in our area that does the call, and stops by a HLT only where that mapped code: the new mapping's
+// sites are changed before the loader goes on. Where the call cannot be moved (i386) it gets a trap, `F4 05` or `F4 80`, and the
+// supervisor has it done at another system call instruction (in the vdso). No stop for any other mmap, and nothing
+// stays behind in the process but bytes that can be written back (a seccomp filter could not be taken away again).
 #pragma once
 
 #include <sys/types.h>
@@ -29,11 +30,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "cpuid/site_finder.h"
+#include "cpuid/site_record.h"
 #include "engine/ptrace/changed_byte.h"
+#include "engine/ptrace/site_store.h"
 #include "engine/ptrace/task.h"
 #include "util/fd.h"
 
@@ -47,19 +49,24 @@ struct PlantingCounts {
     PlantingCounts& operator+=(const PlantingCounts& other);
 };
 
+// A file that was examined, for as long as the tree lives.
+struct KnownFile {
+    std::shared_ptr<const cpuid::SiteScan> scan;  // null: it cannot be examined
+    bool serializes = false;      // it uses CPUID as a barrier, which memory cannot answer
+    bool named_loader = false;    // its name is a dynamic loader's
+};
+
 // One file's executable mappings in a process, with what is known of the file.
 struct CodeModule {
-    static constexpr std::size_t kDetour = 16;  // bytes of the area for each watched call
     struct Mapping {
         std::uint64_t start = 0, end = 0, offset = 0;
     };
-    std::shared_ptr<const cpuid::SiteScan> scan;
+    std::shared_ptr<const KnownFile> file;
     std::vector<Mapping> mappings;
-    bool serializes = false;      // it uses CPUID as a barrier, which memory cannot answer
     bool loads = false;           // a dynamic loader: its mmap calls are watched
     std::uint64_t below = 0;      // an address under which an area would lie near
-    std::size_t area_size = 0;    // bytes that its stubs need; 0: none
-    std::uint64_t area = 0;       // where they were mapped; 0: they were not
+    std::size_t area_size = 0;    // bytes of an area of its own; 0: none
+    std::uint64_t area = 0;       // where that was mapped; 0: it was not
 };
 
 // A dynamic loader that was started as a program ("/lib64/ld-linux-x86-64.so.2 PROGRAM"); musl's is its libc.
@@ -74,16 +81,19 @@ struct KnownArea {
 class Planter {
    public:
     // `table`: the level's (flat_table.h); empty: no stubs. `traps`: plant them for what stubs do not serve.
-    Planter(std::span<const std::byte> table, bool traps) : table_(table), traps_(traps) {}
+    // `store`: where what is found out about files is kept beyond this run; null: nowhere.
+    Planter(std::span<const std::byte> table, bool traps, const SiteStore* store = nullptr)
+        : table_(table), traps_(traps), store_(store) {}
 
-    // A program at PTRACE_EVENT_EXEC; `interpreter_base` is AT_BASE (0: none). Nothing is changed.
-    [[nodiscard]] std::vector<CodeModule> examine_program(pid_t pid, std::uint64_t interpreter_base, bool is_32bit,
-                                                          PlantingCounts& counts);
-    // A mapping that mmap just made: [start, start + length) of descriptor `fd` of the tracee, from `offset`.
+    // A program at PTRACE_EVENT_EXEC; `entry` and `interpreter_base` are AT_ENTRY and AT_BASE (0: none). Nothing is changed.
+    [[nodiscard]] std::vector<CodeModule> examine_program(pid_t pid, std::uint64_t entry, std::uint64_t interpreter_base,
+                                                          bool is_32bit, PlantingCounts& counts);
+    // A mapping that mmap just made: [start, start + length) of descriptor `fd` of the tracee, from `offset`. Nothing if
+    // there is nothing to change in it.
     [[nodiscard]] std::optional<CodeModule> examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
-                                                            std::uint64_t offset, bool is_32bit);
-    // Changes the module's sites; where it has an area, writes that first.
-    PlantingCounts install(pid_t pid, AddressSpace& space, const CodeModule& module) const;
+                                                            std::uint64_t offset);
+    // Changes the module's sites; where it has an area, writes that first. `memory`: /proc/PID/mem, open for both.
+    PlantingCounts install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module) const;
 
     // For a process that runs already, all of its threads stopped (take_over_x86_64.cpp). `interpreter_base`: AT_BASE, or 0.
     [[nodiscard]] std::vector<CodeModule> examine_process(pid_t pid, std::uint64_t interpreter_base, PlantingCounts& counts);
@@ -97,13 +107,15 @@ class Planter {
     void find_traps(pid_t pid, AddressSpace& space);
 
    private:
-    using FileIdentity = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::int64_t, std::int64_t>;
-    std::shared_ptr<const cpuid::SiteScan> scan(int fd);
+    std::shared_ptr<const KnownFile> known_file(const char* path);
+    std::shared_ptr<const KnownFile> examine(const char* path, const cpuid::FileIdentity& identity) const;
+    std::shared_ptr<const cpuid::SiteScan> scan(int fd, const cpuid::FileIdentity& identity) const;
     void size_area(CodeModule& module, bool is_32bit) const;
 
     std::span<const std::byte> table_;
     bool traps_;
-    std::map<FileIdentity, std::shared_ptr<const cpuid::SiteScan>> scans_;  // null: cannot be examined
+    const SiteStore* store_;
+    std::map<cpuid::FileIdentity, std::shared_ptr<const KnownFile>> files_;
 };
 
 }  // namespace cpulevel::engine::ptrace

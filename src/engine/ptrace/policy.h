@@ -32,6 +32,7 @@ struct Policy {
     cpuid::VirtualCpuid cpuid;
     CpuidMethod method = CpuidMethod::none;
     std::vector<std::byte> table;  // the same for programs' own memory (cpuid/flat_table.h); empty: text is not changed
+    bool name_areas = false;        // PR_SET_VMA_ANON_NAME works here
     VectorLengths vector_lengths;
     bool set_saved_vector = false;  // PR_SET_MM_MAP works here
     bool watch_calls = false;       // the call filter is there: ARCH_SET_CPUID is virtual

@@ -1,5 +1,7 @@
 // Which channels this machine lets us cover, found out by doing, before any program starts.
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 
 #include <cerrno>
@@ -30,6 +32,17 @@ Channel cpuid_channel(CpuidMethod method) {
                     "see the real CPU"};
     }
     return {};
+}
+
+// Whether anonymous memory can have a name in /proc/PID/maps (Linux 5.17, CONFIG_ANON_VMA_NAME).
+bool can_name_memory() {
+    constexpr std::size_t kPage = 4096;
+    constexpr int kSetVma = 0x53564d41;  // PR_SET_VMA
+    void* const page = ::mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return false;
+    const bool named = ::prctl(kSetVma, 0UL, page, kPage, "cpulevel") == 0;
+    ::munmap(page, kPage);
+    return named;
 }
 
 // A program that sets CPUID faulting itself would switch the level off; the filter (call_filter.h) keeps it virtual.
@@ -88,12 +101,14 @@ Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& ho
     Preparation preparation = prepare_vectors();
     preparation.level = level;
     preparation.may_patch = options.may_patch;
+    preparation.trap_only = options.trap_only;
     if (profile::native::has_cpuid()) {
         const bool faulting = profile::cpuid_faulting_works().value_or(false);
         const CpuidMethod method = faulting              ? CpuidMethod::faulting
                                    : options.may_patch ? CpuidMethod::planted
                                                        : CpuidMethod::none;
-        impose(preparation.policy, level, host, method, options.may_patch);
+        impose(preparation.policy, level, host, method, options.may_patch && !options.trap_only);
+        preparation.policy.name_areas = can_name_memory();
         preparation.coverage.push_back(cpuid_channel(method));
         if (method == CpuidMethod::faulting) watch_faulting(preparation);
     } else {
@@ -113,6 +128,7 @@ Result<Preparation> prepare_again(const Preparation& before) {
     }
     RunOptions options;
     options.may_patch = before.may_patch;
+    options.trap_only = before.trap_only;
     auto again = prepare(*before.level, here->cpus.empty() ? arch::CpuidDump{} : here->cpus.front().cpuid, options);
     if (!again) return again;
     // The filter that programs have, or lack, is the one that they started with.

@@ -77,18 +77,20 @@ class ExecStub {
         bool set_aux_vector = false;
         bool arm_cpuid_faulting = false;
         std::array<AreaRequest, kAreas> areas{};  // 64-bit x86 only
+        bool name_areas = false;                  // /proc/PID/maps is to show kAreaName
     };
     static constexpr std::size_t kMostCode = 192;  // bytes
+    static constexpr std::array<char, 16> kAreaName{"cpulevel"};
 
     ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie = 0);
     [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
     [[nodiscard]] const Tasks& tasks() const { return tasks_; }
-    // Where the stub goes in a program that starts at `entry`: there, or a little before it, for alignment.
-    [[nodiscard]] static RemoteAddress place(RemoteAddress entry);
+    // Where the stub goes in a program that starts at `entry`: there, or before it, for alignment or to end in its page.
+    [[nodiscard]] RemoteAddress place(RemoteAddress entry) const;
     // Where the program counter is when the trap has ended a stub at `at`.
     [[nodiscard]] RemoteAddress trap(RemoteAddress at) const;
-    // Sets the registers so that the code at `at` runs with the struct prctl_mm_map at `map`. Usable at
+    // Sets the registers so that the code at `at` runs with the struct prctl_mm_map at `map`, and behind it kAreaName. Usable at
     // PTRACE_EVENT_EXEC: the kernel still overwrites the result register there, and only that.
     void prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const;
 

@@ -149,7 +149,7 @@ void ExecStub::append(std::initializer_list<unsigned> bytes) {
 }
 
 // A32 instructions are aligned; the entry of a T32 program need not be.
-RemoteAddress ExecStub::place(RemoteAddress entry) { return RemoteAddress{value(entry) & ~std::uint64_t{3}}; }
+RemoteAddress ExecStub::place(RemoteAddress entry) const { return RemoteAddress{value(entry) & ~std::uint64_t{3}}; }
 
 RemoteAddress ExecStub::trap(RemoteAddress at) const {
     constexpr std::size_t kInstruction = 4;

@@ -15,6 +15,9 @@ namespace cpulevel::engine::ptrace {
 namespace {
 
 constexpr std::uint64_t kUser32CodeSegment = 0x23;
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41  // Linux 5.17
+#endif
 constexpr unsigned kArchSetCpuid = 0x1012;  // ARCH_SET_CPUID, arch/x86/include/uapi/asm/prctl.h
 constexpr std::array kSyscall64{std::byte{0x0f}, std::byte{0x05}};  // syscall
 constexpr std::array kSyscall32{std::byte{0xcd}, std::byte{0x80}};  // int $0x80
@@ -112,21 +115,31 @@ ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
                                         0x31, 0xf6,               // xor %esi, %esi
                                         0x0f, 0x05,               // syscall
                                         0x49, 0x89, 0xc5});       // mov %rax, %r13
-        if (map_areas) append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,                // mov $(R|X), %edx
-                               0x41, 0xba, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, 0,    // mov $(PRIVATE|ANONYMOUS), %r10d
-                               0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,            // mov $-1, %r8
-                               0x45, 0x31, 0xc9});                                  // xor %r9d, %r9d
         constexpr std::array kKeepers{0xc6U, 0xc7U};  // mov %rax, %r14 and %r15
-        for (std::size_t i = 0; i < tasks_.areas.size(); ++i) {
+        for (std::size_t i = 0; map_areas && i < tasks_.areas.size(); ++i) {
             const AreaRequest& area = tasks_.areas[i];
             if (area.size == 0) continue;
             append({0x48, 0xbf});  // mov $hint, %rdi
             append_number(area.below - area.size, 8);
             append({0xbe});  // mov $size, %esi
             append_number(area.size, 4);
-            append({0xb8, 0x09, 0, 0, 0,              // mov $9 (mmap), %eax
-                    0x0f, 0x05,                       // syscall
+            append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,                // mov $(R|X), %edx
+                    0x41, 0xba, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, 0,    // mov $(PRIVATE|ANONYMOUS), %r10d
+                    0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,            // mov $-1, %r8
+                    0x45, 0x31, 0xc9,                                    // xor %r9d, %r9d
+                    0xb8, 0x09, 0, 0, 0,                                 // mov $9 (mmap), %eax
+                    0x0f, 0x05,                                          // syscall
                     0x49, 0x89, kKeepers[i]});
+            if (!tasks_.name_areas) continue;
+            append({0x48, 0x89, 0xc2,        // mov %rax, %rdx
+                    0x41, 0xba});            // mov $size, %r10d
+            append_number(area.size, 4);
+            append({0x49, 0x89, 0xe8,        // mov %rbp, %r8: the name
+                    0x31, 0xf6,              // xor %esi, %esi: PR_SET_VMA_ANON_NAME
+                    0xbf});                  // mov $PR_SET_VMA, %edi
+            append_number(PR_SET_VMA, 4);
+            append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
+                    0x0f, 0x05});            // syscall
         }
     }
     append({0xcc});  // int3
@@ -140,7 +153,11 @@ void ExecStub::append_number(std::uint64_t number, unsigned bytes) {
     for (; bytes != 0; --bytes, number >>= 8U) append({static_cast<unsigned>(number & 0xffU)});
 }
 
-RemoteAddress ExecStub::place(RemoteAddress entry) { return entry; }
+RemoteAddress ExecStub::place(RemoteAddress entry) const {
+    constexpr std::uint64_t kPage = 4096;
+    const std::uint64_t in_page = value(entry) % kPage;
+    return in_page + size_ <= kPage ? entry : RemoteAddress{value(entry) - in_page + kPage - size_};
+}
 
 RemoteAddress ExecStub::trap(RemoteAddress at) const { return at + size_; }  // int3 is behind it
 
@@ -149,6 +166,7 @@ void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map
     const std::array<std::uint64_t, 6> arguments{PR_SET_MM, PR_SET_MM_MAP, value(map), kMapSize, 0, cookie_};
     registers.prepare_syscall(0, arguments);
     registers.jump(at);
+    registers.raw_.rbp = value(map) + kMapSize;
 }
 
 ExecStub::Results ExecStub::results(const Registers& registers) const {

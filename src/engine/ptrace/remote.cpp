@@ -1,13 +1,15 @@
 #include "engine/ptrace/remote.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <cstring>
 
 namespace cpulevel::engine::ptrace {
 
@@ -27,34 +29,34 @@ std::size_t read_memory(pid_t pid, RemoteAddress from, std::span<std::byte> into
     return got < 0 ? 0 : static_cast<std::size_t>(got);
 }
 
+std::size_t read_memory(pid_t pid, std::span<const MemoryPiece> pieces) {
+    constexpr std::size_t kMost = 64;
+    std::array<iovec, kMost> local;
+    std::array<iovec, kMost> remote;
+    const std::size_t count = std::min(pieces.size(), kMost);
+    for (std::size_t i = 0; i < count; ++i) {
+        local[i] = {pieces[i].into.data(), pieces[i].into.size()};
+        remote[i] = remote_range(pieces[i].from, pieces[i].into.size());
+    }
+    const ssize_t got = ::process_vm_readv(pid, local.data(), count, remote.data(), count, 0);
+    return got < 0 ? 0 : static_cast<std::size_t>(got);
+}
+
 bool write_memory(pid_t pid, RemoteAddress to, std::span<const std::byte> bytes) {
     iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};
     iovec remote = remote_range(to, bytes.size());
     return ::process_vm_writev(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(bytes.size());
 }
 
-bool write_text(pid_t pid, RemoteAddress to, std::span<const std::byte> bytes) {
-    constexpr std::size_t kWord = sizeof(long);
-    std::uint64_t at = value(to);
-    while (!bytes.empty()) {
-        const std::uint64_t word_start = at & ~(kWord - 1);
-        const std::size_t skip = at - word_start;
-        const std::size_t count = std::min(kWord - skip, bytes.size());
-        std::array<std::byte, kWord> word;
-        if (count != kWord) {
-            errno = 0;
-            const long old = ::ptrace(PTRACE_PEEKTEXT, pid, argument(word_start), nullptr);
-            if (errno != 0) return false;
-            std::memcpy(word.data(), &old, kWord);
-        }
-        std::memcpy(word.data() + skip, bytes.data(), count);
-        if (::ptrace(PTRACE_POKETEXT, pid, argument(word_start), argument(std::bit_cast<std::uint64_t>(word))) != 0) {
-            return false;
-        }
-        bytes = bytes.subspan(count);
-        at += count;
-    }
-    return true;
+bool write_text(const Fd& memory, RemoteAddress to, std::span<const std::byte> bytes) {
+    return memory.valid() && ::pwrite(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(value(to))) ==
+                                 static_cast<ssize_t>(bytes.size());
+}
+
+Fd open_process_memory(pid_t pid) {
+    std::array<char, 32> path;
+    *fmt::format_to(path.data(), "/proc/{}/mem", pid) = '\0';
+    return Fd(::open(path.data(), O_RDWR | O_CLOEXEC));
 }
 
 bool resume(pid_t tid, Resume how, int signal) {

@@ -11,6 +11,8 @@
 #include <optional>
 #include <span>
 
+#include "util/fd.h"
+
 namespace cpulevel::engine::ptrace {
 
 // An address in the tracee's address space; not a pointer of ours.
@@ -23,11 +25,18 @@ enum class RemoteAddress : std::uint64_t {};
 
 // Bytes read, from the start; fewer when the range ends in unmapped memory, 0 when nothing could be read.
 [[nodiscard]] std::size_t read_memory(pid_t pid, RemoteAddress from, std::span<std::byte> into);
+// Several pieces in one system call, in their order; the bytes read, up to the first that could not be.
+struct MemoryPiece {
+    RemoteAddress from{};
+    std::span<std::byte> into;
+};
+[[nodiscard]] std::size_t read_memory(pid_t pid, std::span<const MemoryPiece> pieces);
 // Writes memory that the tracee itself may write (its stack). All or false.
 [[nodiscard]] bool write_memory(pid_t pid, RemoteAddress to, std::span<const std::byte> bytes);
-// Writes any mapped memory, also read-only text, as a debugger does: the page becomes a private copy. Word by word;
-// the bytes around the range are kept. All or false.
-bool write_text(pid_t pid, RemoteAddress to, std::span<const std::byte> bytes);
+// Writes any mapped memory, also read-only text, as a debugger does: a page that is written becomes a private copy. `memory`
+// is /proc/PID/mem. All or false.
+bool write_text(const Fd& memory, RemoteAddress to, std::span<const std::byte> bytes);
+[[nodiscard]] Fd open_process_memory(pid_t pid);
 
 enum class Resume : std::uint8_t { run, until_syscall, listen };
 // Lets the stopped thread go on, with `signal` delivered (0: none). False: it is gone.

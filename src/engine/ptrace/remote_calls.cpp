@@ -113,7 +113,6 @@ void Supervisor::finish_remote_call(Thread& thread, const Registers& registers) 
     if (call == Thread::Call::map) {
         finish_map_call(thread, registers);
     } else {
-        if (call == Thread::Call::map_area) finish_map_area(thread, registers);
         thread.saved.forget_syscall();
         thread.saved.set(thread.tid);
     }
@@ -121,50 +120,42 @@ void Supervisor::finish_remote_call(Thread& thread, const Registers& registers) 
     if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
 }
 
-// A loader's mmap is done. If it mapped code, that is changed now, after one more call if it needs an area.
+// A loader's mmap is done.
 void Supervisor::finish_map_call(Thread& thread, const Registers& registers) {
-    const bool is_32bit = registers.is_32bit();
-    const SyscallNumbers& numbers = syscall_numbers(is_32bit);
-    const std::uint64_t number = registers.syscall_number();
-    const std::uint64_t length = registers.syscall_argument(1);
-    const bool executable = (registers.syscall_argument(2) & PROT_EXEC) != 0;
-    const int fd = static_cast<int>(registers.syscall_argument(4));
-    constexpr std::uint64_t kPageShift = 12;  // mmap2 counts pages
-    const std::uint64_t offset = registers.syscall_argument(5) << (is_32bit ? kPageShift : 0);
-    const std::int64_t result = registers.syscall_result();
-    const bool failed = result < 0 && result > -4096;
-
     Registers back = registers;
-    back.jump(thread.saved.instruction() + syscall_instruction(is_32bit).size());
+    back.jump(thread.saved.instruction() + syscall_instruction(registers.is_32bit()).size());
     back.forget_syscall();
     back.set(thread.tid);
     thread.saved = back;
-    if (number != numbers.mmap || !executable || fd < 0 || failed) return;
-
-    const auto start = static_cast<std::uint64_t>(result) & (is_32bit ? 0xffffffffU : ~std::uint64_t{0});
-    auto module = planter_.examine_mapping(thread.tid, start, length, fd, offset, is_32bit);
-    if (!module) return;
-    if (module->area_size != 0) {
-        constexpr std::uint64_t kAnywhere = 0;
-        const std::array<std::uint64_t, 6> arguments{kAnywhere,           module->area_size,
-                                                     PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                                                     ~std::uint64_t{0},   0};
-        back.prepare_syscall(numbers.mmap, arguments);
-        thread.starting = std::make_unique<NewProgram>();
-        thread.starting->modules.push_back(std::move(*module));
-        if (start_remote_call(thread, back, Thread::Call::map_area)) return;
-        module = std::move(std::exchange(thread.starting, nullptr)->modules.front());
+    if (registers.syscall_number() == syscall_numbers(registers.is_32bit()).mmap) {
+        plant_mapping(thread, registers, registers.syscall_result());
     }
-    note_sites(planter_.install(thread.tid, *thread.space, *module));
 }
 
-void Supervisor::finish_map_area(Thread& thread, const Registers& registers) {
-    const auto starting = std::move(thread.starting);
-    CodeModule& module = starting->modules.front();
-    const std::int64_t result = registers.syscall_result();
+// A loader's mmap was done in a stub, and asked for executable memory: the thread stands at the HLT behind it.
+void Supervisor::pass_map_stop(Thread& thread, Registers& registers) {
+    plant_mapping(thread, registers, registers.syscall_result());
+    registers.jump(registers.instruction() + 1);
+    registers.forget_syscall();
+    registers.set(thread.tid);
+    put_signal_state_back(thread, SIGSEGV);
+    if (thread.phase == Phase::running) resume(thread.tid, Resume::run);
+}
+
+// mmap's arguments are still in the registers. If it mapped code, that is changed now.
+void Supervisor::plant_mapping(Thread& thread, const Registers& registers, std::int64_t result) {
+    const bool is_32bit = registers.is_32bit();
+    const bool executable = (registers.syscall_argument(2) & PROT_EXEC) != 0;
+    const int fd = static_cast<int>(registers.syscall_argument(4));
     const bool failed = result < 0 && result > -4096;
-    if (!failed) module.area = static_cast<std::uint64_t>(result);
-    note_sites(planter_.install(thread.tid, *thread.space, module));
+    if (!executable || fd < 0 || failed) return;
+    constexpr std::uint64_t kPageShift = 12;  // mmap2 counts pages
+    const std::uint64_t offset = registers.syscall_argument(5) << (is_32bit ? kPageShift : 0);
+    const auto start = static_cast<std::uint64_t>(result) & (is_32bit ? 0xffffffffU : ~std::uint64_t{0});
+    const auto module = planter_.examine_mapping(thread.tid, start, registers.syscall_argument(1), fd, offset);
+    if (!module) return;
+    const Fd memory = open_process_memory(thread.tid);
+    if (memory.valid()) note_sites(planter_.install(thread.tid, memory.get(), *thread.space, *module));
 }
 
 void Supervisor::note_sites(const PlantingCounts& counts) {

@@ -18,6 +18,7 @@
 #include "engine/ptrace/control.h"
 #include "engine/ptrace/processes.h"
 #include "engine/ptrace/run_log.h"
+#include "engine/ptrace/site_store.h"
 #include "engine/ptrace/supervision.h"
 
 namespace cpulevel::engine::ptrace {
@@ -73,10 +74,17 @@ void tell_front(int fd, const std::string& text) {
     RunLog log({setup.options.verbose, std::move(verbose_to), setup.options.report_path, front.get(),
                 setup.preparation.policy.level_name, std::string(name(setup.preparation.policy.method)), setup.command,
                 setup.preparation.coverage});
+    std::optional<SiteStore> store;
+    if (!setup.options.site_cache.empty()) {
+        if (auto opened = SiteStore::open(setup.options.site_cache)) store = std::move(*opened);  // run() has tried it
+    }
     std::optional<int> exit_status;
     Supervision::Setup life;
     life.preparation = setup.preparation;
-    life.options = {setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree, setup.options.kill_uncovered, setup.front};
+    life.options = {.kill_tree_with_us = setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree,
+                    .kill_uncovered = setup.options.kill_uncovered,
+                    .store = store ? &*store : nullptr,
+                    .front = setup.front};
     life.root_gone = [&](int status) {
         exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         log.write_report(exit_status);
@@ -128,6 +136,9 @@ Told hear_supervisor(int fd) {
 
 Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options,
                        const std::vector<std::string>& command) {
+    if (!options.site_cache.empty()) {
+        if (const auto store = SiteStore::open(options.site_cache); !store) return std::unexpected(store.error());
+    }
     auto hello = Pipe::create();
     auto go = Pipe::create();
     auto failure = Pipe::create();

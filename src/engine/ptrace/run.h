@@ -19,6 +19,8 @@ struct RunOptions {
     std::string report_path;
     OnSupervisorDeath on_supervisor_death = OnSupervisorDeath::kill_tree;
     bool kill_uncovered = false;  // a program that cannot be covered does not start
+    std::string site_cache;  // absolute path of a folder for what is found out about files (site_store.h); empty: none
+    bool trap_only = false;  // nothing is answered from memory: each CPUID is a stop
     bool may_patch = true;  // false: no byte of a program's text is changed for longer than its start
 };
 
@@ -27,6 +29,7 @@ struct Preparation {
     Coverage coverage;
     std::optional<level::Level> level;  // none: inheritance only
     bool may_patch = true;
+    bool trap_only = false;
 };
 
 // Finds out by doing what can be covered here; `host` is this machine's CPUID.

@@ -28,4 +28,10 @@ void Supervisor::put_signal_state_back(Thread& thread, int signal) {
     }
 }
 
+// The same before a program's first instruction: it cannot have changed anything.
+void Supervisor::put_start_state_back(Thread& thread, int signal) {
+    const std::uint64_t bit = signal_bit(signal);
+    if (((thread.start_mask | thread.start_ignored) & bit) != 0) put_signal_state_back(thread, signal);
+}
+
 }  // namespace cpulevel::engine::ptrace

@@ -47,6 +47,7 @@ namespace cpulevel::engine::ptrace {
 // A program between its exec and its first instruction.
 struct NewProgram {
     ExecRecord record;
+    Fd memory;  // /proc/PID/mem
     std::vector<CodeModule> modules;
 };
 
@@ -55,9 +56,10 @@ class Supervisor {
     struct Options {
         bool kill_tree_with_us = true;  // PTRACE_O_EXITKILL
         bool kill_uncovered = false;    // a program of which a channel cannot be covered does not start
+        const SiteStore* store = nullptr;  // what is found out about files is kept there; null: for this run only
         pid_t front = 0;                // told (SIGCONT) when the program is continued or gone: it stopped with it
     };
-    Supervisor(const Policy& policy, RunLog& log, Options options) : policy_(policy), log_(log), options_(options), planter_(policy.table, policy.method == CpuidMethod::planted) {}
+    Supervisor(const Policy& policy, RunLog& log, Options options) : policy_(policy), log_(log), options_(options), planter_(policy.table, policy.method == CpuidMethod::planted, options.store) {}
 
     // Takes the process `root` up, which has not yet exec'ed the program.
     [[nodiscard]] Result<void> seize(pid_t root);
@@ -114,21 +116,24 @@ class Supervisor {
     Result<void> follow_vector(pid_t pid, AddressSpace& space, const Registers& registers);
     void level_program(Thread& thread);
     bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
-                    RemoteAddress vector_at, std::size_t vector_size);
+                    RemoteAddress vector_at, std::size_t vector_size, const Fd& memory);
     bool on_stub_end(Thread& thread);
-    void finish_start(Thread& thread, ExecRecord record, std::span<const CodeModule> modules, bool trapped);
+    void finish_start(Thread& thread, NewProgram& program, bool trapped);
     [[nodiscard]] bool suspend_filters(pid_t pid);
     void resume_filters(pid_t pid);
     [[nodiscard]] std::uint64_t options() const;
     // cpuid_stops.cpp
     bool on_segmentation_fault(Thread& thread);
+    bool on_planted_trap(Thread& thread, Registers& registers);
+    bool on_lost_stub(Thread& thread, std::uint64_t fault);
     void answer_cpuid(Thread& thread, Registers& registers, unsigned length);
     void put_signal_state_back(Thread& thread, int signal);
+    void put_start_state_back(Thread& thread, int signal);
     // remote_calls.cpp
-    bool pass_map_call(Thread& thread, Registers& registers);
     bool start_map_call(Thread& thread, Registers& registers);
     void finish_map_call(Thread& thread, const Registers& registers);
-    void finish_map_area(Thread& thread, const Registers& registers);
+    void pass_map_stop(Thread& thread, Registers& registers);
+    void plant_mapping(Thread& thread, const Registers& registers, std::int64_t result);
     void note_sites(const PlantingCounts& counts);
     bool start_restore_ignore(Thread& thread, int signal);
     bool start_remote_call(Thread& thread, const Registers& registers, Thread::Call call);

@@ -19,7 +19,7 @@ namespace cpulevel::engine::ptrace {
 
 namespace {
 
-constexpr std::byte kHalt{0xf4}, kJump{0xe9}, kFirst{0x0f}, kSecondOfCpuid{0xa2};
+constexpr std::byte kHalt{0xf4}, kJump{0xe9}, kNop{0x90}, kFirst{0x0f}, kSecondOfCpuid{0xa2};
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kMostArea = 4U << 20U;  // bytes of a mapping that are searched: an area has some pages
 
@@ -39,6 +39,10 @@ Fd open_mapped(pid_t pid, const MemoryMapping& mapping) {
     if (!file.valid()) file = open_mapped_file(pid, mapping, false);
     if (!file.valid()) file = open_mapped_file(pid, mapping, true);
     return file;
+}
+
+bool is_call(std::span<const std::byte> bytes) {
+    return bytes[1] == std::byte{0x05} || bytes[1] == std::byte{0x80};
 }
 
 std::uint32_t displacement_of(std::span<const std::byte> jump) {
@@ -75,20 +79,25 @@ class Memory {
     std::vector<ChangedByte>* changed_;
 };
 
-// Does the jump at the site lead to a stub for it in one of the areas?
+std::uint64_t target_of(std::span<const std::byte> jump, std::uint64_t address) {
+    const auto distance = static_cast<std::int64_t>(static_cast<std::int32_t>(displacement_of(jump)));
+    return address + cpuid::SitePatch::kJumpLength + static_cast<std::uint64_t>(distance);
+}
+
+// Where a map call's stub has the HLT that stops it, or the NOP that a release put there.
+std::uint64_t map_stop_of(std::uint64_t stub) { return stub + cpuid::map_call_code().size() - 1; }
+
+// Does the jump at `address`, where the patch starts, lead to a stub for it in one of the areas?
 bool leads_home(const Memory& memory, std::span<const std::byte> bytes, const cpuid::SitePatch& patch, std::uint64_t address,
                 std::span<const KnownArea> areas) {
-    const auto distance = static_cast<std::int64_t>(static_cast<std::int32_t>(displacement_of(bytes)));
-    const std::uint64_t target = address + cpuid::SitePatch::kJumpLength + static_cast<std::uint64_t>(distance);
+    const std::uint64_t target = target_of(bytes, address);
     const auto area = std::ranges::find_if(areas, [&](const KnownArea& one) { return target > one.routine && target < one.end; });
     if (area == areas.end()) return false;
     std::array<std::byte, 64> stub;
     const std::size_t got = memory.read(target, stub);
+    const std::size_t stop = cpuid::map_call_code().size() - 1;
+    if (is_call(std::span(patch.original).subspan(patch.site)) && got > stop && stub[stop] == kNop) stub[stop] = kHalt;
     return cpuid::is_stub_of({&patch, address}, std::span(stub).first(got), target, area->routine);
-}
-
-bool is_call(std::span<const std::byte> bytes) {
-    return bytes[1] == std::byte{0x05} || bytes[1] == std::byte{0x80};
 }
 
 }  // namespace
@@ -107,14 +116,14 @@ std::vector<CodeModule> Planter::examine_process(pid_t pid, std::uint64_t interp
         if (first) {
             module.loads = interpreter_base != 0 ? found->first == interpreter : is_loader(mapping.path);
             const Fd file = open_mapped(pid, mapping);
-            if (file.valid()) module.scan = scan(file.get());
-            if (!module.scan) ++counts.unreadable;
+            if (file.valid()) module.file = known_file(fmt::format("/proc/self/fd/{}", file.get()).c_str());
+            if (!module.file || !module.file->scan) ++counts.unreadable;
         }
         module.mappings.push_back({mapping.start, mapping.end, mapping.offset});
     }
     std::vector<CodeModule> result;
     for (auto& [key, module] : modules) {
-        if (module.scan) result.push_back(std::move(module));
+        if (module.file && module.file->scan) result.push_back(std::move(module));
     }
     return result;
 }
@@ -148,49 +157,75 @@ std::vector<KnownArea> Planter::find_areas(pid_t pid) const {
 std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space, const CodeModule& module,
                                                  std::span<const KnownArea> areas, std::vector<ChangedByte>& changed) const {
     PlantingCounts counts;
+    const cpuid::SiteScan& scan = *module.file->scan;
     counts.undecided = static_cast<std::size_t>(std::ranges::count_if(
-        module.scan->undecided, [&](const cpuid::Site& site) { return place(module, site.file_offset, 2).has_value(); }));
+        scan.undecided, [&](const cpuid::Site& site) { return place(module, site.file_offset, 2).has_value(); }));
     const Memory memory(pid, &changed);
     if (!memory.valid()) return std::nullopt;
-    for (const cpuid::Site& site : module.scan->sites) {
+    const auto patch_of = [&](std::span<const cpuid::SitePatch> patches, const cpuid::Site& site) -> const cpuid::SitePatch* {
+        const auto patch = std::ranges::find(patches, site.file_offset, &cpuid::SitePatch::site_offset);
+        return patch != patches.end() && place(module, patch->file_offset, patch->length) ? &*patch : nullptr;
+    };
+    // What is to be done about a jump where a patch would stand: nothing if it is ours; else it is undone.
+    enum class Jump : std::uint8_t { none, ours, undone, stuck };
+    const auto judge = [&](const cpuid::SitePatch* patch, std::uint64_t site, std::uint64_t& stub) {
+        if (patch == nullptr) return Jump::none;
+        const std::uint64_t start = site - patch->site;
+        std::array<std::byte, cpuid::SitePatch::kMostLength> bytes{};
+        if (memory.read(start, std::span(bytes).first(patch->length)) != patch->length || bytes[0] != kJump) return Jump::none;
+        const auto original = std::span(patch->original).first(cpuid::SitePatch::kJumpLength);
+        if (leads_home(memory, bytes, *patch, start, areas)) {
+            ReplacedSite& replaced = space.jumps.emplace_back();
+            replaced.address = start;
+            replaced.instruction = site;
+            replaced.stub = target_of(bytes, start);
+            std::ranges::copy(original, replaced.original.begin());
+            stub = target_of(bytes, start);
+            return Jump::ours;
+        }
+        // Of another version of ours or another level. Nobody can be inside of the bytes: they were a jump before they ran.
+        return memory.write(start, original) ? Jump::undone : Jump::stuck;
+    };
+    for (const cpuid::Site& site : scan.sites) {
         const auto address = place(module, site.file_offset, 2);
         if (!address) continue;
-        const auto patch = std::ranges::find(module.scan->patches, site.file_offset, &cpuid::SitePatch::file_offset);
-        const bool movable = patch != module.scan->patches.end() && place(module, site.file_offset, patch->length);
-        std::array<std::byte, cpuid::SitePatch::kMostLength> bytes{};
-        const std::size_t wanted = movable ? patch->length : 2;
-        if (memory.read(*address, std::span(bytes).first(wanted)) != wanted) continue;
-
-        if (movable && bytes[0] == kJump) {
-            const auto original = std::span(patch->original).first(cpuid::SitePatch::kJumpLength);
-            if (leads_home(memory, bytes, *patch, *address, areas)) {
-                ReplacedSite& replaced = space.jumps.emplace_back();
-                replaced.address = *address;
-                std::ranges::copy(original, replaced.original.begin());
-                ++counts.in_memory;
-                continue;
-            }
-            // Of another version of ours or another level. Nobody can be inside of the bytes: they were a jump before they ran.
-            if (!memory.write(*address, original)) return std::nullopt;
-            std::ranges::copy(original, bytes.begin());
+        std::uint64_t stub = 0;
+        const Jump jump = judge(patch_of(scan.patches, site), *address, stub);
+        if (jump == Jump::stuck) return std::nullopt;
+        if (jump == Jump::ours) {
+            ++counts.in_memory;
+            continue;
         }
+        std::array<std::byte, 2> bytes{};
+        if (memory.read(*address, bytes) != bytes.size()) continue;
         if (bytes[1] != kSecondOfCpuid || (bytes[0] != kFirst && bytes[0] != kHalt)) continue;
         const std::byte first = traps_ ? kHalt : kFirst;
         if (bytes[0] != first && !memory.write(*address, std::span(&first, 1))) return std::nullopt;
         if (!traps_) continue;
-        space.traps.push_back({*address, PlantedTrap::Kind::cpuid, 0});
+        space.traps.push_back({*address, PlantedTrap::Kind::cpuid});
         ++counts.planted;
     }
-    for (const cpuid::Site& site : module.scan->mmap_calls) {
+    for (const cpuid::Site& site : scan.mmap_calls) {
         const auto address = place(module, site.file_offset, 2);
+        if (!address) continue;
+        std::uint64_t stub = 0;
+        const Jump jump = judge(patch_of(scan.map_call_patches, site), *address, stub);
+        if (jump == Jump::stuck) return std::nullopt;
+        if (jump == Jump::ours) {
+            const bool stops = module.loads;
+            const std::byte last = stops ? kHalt : kNop;
+            if (!memory.write(map_stop_of(stub), std::span(&last, 1))) return std::nullopt;
+            if (stops) space.traps.push_back({map_stop_of(stub), PlantedTrap::Kind::map_stop});
+            continue;
+        }
         std::array<std::byte, 2> bytes{};
-        if (!address || memory.read(*address, bytes) != bytes.size() || !is_call(bytes)) continue;
+        if (memory.read(*address, bytes) != bytes.size() || !is_call(bytes)) continue;
         const std::byte original = bytes[1] == std::byte{0x80} ? std::byte{0xcd} : kFirst;
         if (bytes[0] != original && bytes[0] != kHalt) continue;
         const bool wanted = traps_ && module.loads;
         const std::byte first = wanted ? kHalt : original;
         if (bytes[0] != first && !memory.write(*address, std::span(&first, 1))) return std::nullopt;
-        if (wanted) space.traps.push_back({*address, PlantedTrap::Kind::map_call, 0});
+        if (wanted) space.traps.push_back({*address, PlantedTrap::Kind::map_call});
     }
     std::ranges::sort(space.traps);
     return counts;
@@ -204,11 +239,18 @@ void Planter::find_traps(pid_t pid, AddressSpace& space) {
     for (const CodeModule& module : examine_process(pid, 0, ignored)) {
         auto look = [&](const cpuid::Site& site, PlantedTrap::Kind kind) {
             const auto address = place(module, site.file_offset, 2);
-            std::array<std::byte, 2> bytes{};
-            if (address && memory.read(*address, bytes) == bytes.size() && bytes[0] == kHalt) traps.push_back({*address, kind, 0});
+            std::array<std::byte, cpuid::SitePatch::kJumpLength> bytes{};
+            if (!address || memory.read(*address, bytes) != bytes.size()) return;
+            if (bytes[0] == kHalt) traps.push_back({*address, kind});
+            if (kind != PlantedTrap::Kind::map_call || bytes[0] != kJump) return;
+            const std::uint64_t stub = target_of(bytes, *address);
+            std::vector<std::byte> code(cpuid::map_call_code().size());
+            if (memory.read(stub, code) == code.size() && std::ranges::equal(code, cpuid::map_call_code())) {
+                traps.push_back({map_stop_of(stub), PlantedTrap::Kind::map_stop});
+            }
         };
-        for (const cpuid::Site& site : module.scan->sites) look(site, PlantedTrap::Kind::cpuid);
-        for (const cpuid::Site& site : module.scan->mmap_calls) look(site, PlantedTrap::Kind::map_call);
+        for (const cpuid::Site& site : module.file->scan->sites) look(site, PlantedTrap::Kind::cpuid);
+        for (const cpuid::Site& site : module.file->scan->mmap_calls) look(site, PlantedTrap::Kind::map_call);
     }
     std::ranges::sort(traps);
     space.traps = std::move(traps);

@@ -27,7 +27,7 @@ constexpr std::uint64_t kAtBase = 7;  // <linux/auxvec.h>
 
 void put_back(const std::vector<ChangedByte>& changed) {
     for (const ChangedByte& byte : changed | std::views::reverse) {
-        write_text(byte.tid, RemoteAddress{byte.address}, std::span(&byte.was, 1));
+        write_text(open_process_memory(byte.tid), RemoteAddress{byte.address}, std::span(&byte.was, 1));
     }
 }
 
@@ -145,7 +145,7 @@ Result<void> Supervisor::take_space(Thread& worker, TakenUp& done, std::vector<C
     const std::uint64_t interpreter = vector ? vector->find(kAtBase).value_or(0) : 0;
     bool could_answer = false;
     for (const CodeModule& module : planter_.examine_process(tid, interpreter, counts)) {
-        could_answer = could_answer || (!is_32bit && !policy_.table.empty() && !module.scan->patches.empty());
+        could_answer = could_answer || (!is_32bit && !policy_.table.empty() && !module.file->scan->patches.empty());
         const auto taken = planter_.take_over(tid, space, module, areas, changed);
         if (!taken) {
             if (!Registers::get(tid)) return {};

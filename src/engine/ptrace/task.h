@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cpuid/stub_area.h"
 #include "engine/ptrace/registers.h"
 #include "engine/ptrace/saved_vector.h"
 #include "inherit/marks.h"
@@ -16,16 +17,18 @@ namespace cpulevel::engine::ptrace {
 
 // A trap that we planted over an instruction (see planting.h). The first byte of the instruction was replaced.
 struct PlantedTrap {
-    enum class Kind : std::uint8_t { cpuid, map_call };
+    // map_call: over a loader's system call; map_stop: in a stub of ours, behind a system call that mapped code
+    enum class Kind : std::uint8_t { cpuid, map_call, map_stop };
     std::uint64_t address = 0;
     Kind kind = Kind::cpuid;
-    std::uint64_t detour = 0;  // map_call: the same call, and a jump back behind it, in our area; 0: none
     friend auto operator<=>(const PlantedTrap&, const PlantedTrap&) = default;
 };
 
-// A CPUID instruction that became a jump, and the bytes that the jump replaced.
+// An instruction that became a jump, and the bytes that the jump replaced.
 struct ReplacedSite {
     std::uint64_t address = 0;
+    std::uint64_t instruction = 0;  // of the CPUID or system call: there, or some bytes behind
+    std::uint64_t stub = 0;         // where the jump leads
     std::array<std::byte, 5> original{};
 };
 
@@ -39,6 +42,7 @@ struct AddressSpace {
     bool unknown_traps = false;      // a copy of one that was gone before it could be asked: `traps` is not complete
     std::vector<PlantedTrap> traps;  // by address
     std::vector<ReplacedSite> jumps;
+    std::vector<cpuid::StubRoom> rooms;  // what our areas have left
     RemoteAddress syscall_gadget{};  // a system call instruction in the vdso; 0: none known
 };
 
@@ -72,12 +76,12 @@ struct Thread {
     std::array<std::byte, ExecStub::kMostCode> stub_original{};
     std::uint8_t stub_size = 0;
     ExecStub::Tasks stub_tasks;
-    std::unique_ptr<NewProgram> starting;  // what is done at the stub's end, or at the end of Call::map_area
+    std::unique_ptr<NewProgram> starting;  // what is done at the stub's end
     bool filters_suspended = false;
     // Signals that were blocked or ignored when the program started: a forced trap resets that.
     std::uint64_t start_mask = 0, start_ignored = 0;
 
-    enum class Call : std::uint8_t { none, map, map_area, restore_ignore } call = Call::none;
+    enum class Call : std::uint8_t { none, map, restore_ignore } call = Call::none;
     int restore_signal = 0;  // restore_ignore: of which signal
 };
 

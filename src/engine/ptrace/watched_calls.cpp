@@ -41,8 +41,9 @@ void Supervisor::on_watched_call(Thread& thread) {
             thread.cpuid_faults_for_program = registers->syscall_argument(1) == 0;
             // A program that wants its CPUID to fault must find the instruction there; whoever does not, faults for us.
             if (thread.cpuid_faults_for_program) {
+                const Fd memory = open_process_memory(thread.tid);
                 for (const ReplacedSite& site : std::exchange(thread.space->jumps, {})) {
-                    write_text(thread.tid, RemoteAddress{site.address}, site.original);
+                    write_text(memory, RemoteAddress{site.address}, site.original);
                 }
             }
             registers->skip_syscall(0);

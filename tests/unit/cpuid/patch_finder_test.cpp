@@ -12,6 +12,7 @@ namespace cpulevel::cpuid {
 namespace {
 
 using testing::ElementsAre;
+using testing::ElementsAreArray;
 using testing::IsEmpty;
 
 constexpr std::uint64_t kText = Elf64Builder::kText;
@@ -120,6 +121,45 @@ TEST(PatchFinder, TwoCpuidsInARow) {
     ASSERT_EQ(found.patches.size(), 1U);
     EXPECT_EQ(found.patches[0].file_offset, Elf64Builder::text_offset() + 2);
     EXPECT_THAT(found.unpatched, ElementsAre(Unpatched{Elf64Builder::text_offset(), PatchRefusal::immovable}));
+}
+
+// `mov eax, 7; cpuid`, and behind it what cannot move.
+const Bytes kLead = code({0xB8, 0x07, 0, 0, 0});
+
+TEST(PatchFinder, MovesWhatLeadsToTheSiteWhereNothingElseCan) {
+    const SiteScan found = scan(Elf64Builder(code({0x90}) + kLead + kCpuid + kRet).whole_function().build());
+    ASSERT_EQ(found.patches.size(), 1U);
+    const SitePatch& patch = found.patches[0];
+    EXPECT_EQ(patch.file_offset, Elf64Builder::text_offset() + 1);
+    EXPECT_EQ(patch.site_offset(), Elf64Builder::text_offset() + 6);
+    EXPECT_EQ(patch.site, 5);
+    EXPECT_EQ(patch.length, 7);
+    EXPECT_THAT(std::span(patch.original).first(7), ElementsAreArray(kLead + kCpuid));
+}
+
+TEST(PatchFinder, SomethingArrivesBehindTheSite) {
+    // cpuid; sub esi, 1; jnz back to the sub
+    const Bytes loop = kCpuid + code({0x83, 0xEE, 0x01, 0x75, 0xFB}) + kRet;
+    const SiteScan found = scan(Elf64Builder(kLead + loop).whole_function().build());
+    ASSERT_EQ(found.patches.size(), 1U);
+    EXPECT_EQ(found.patches[0].site, 5);
+    EXPECT_EQ(refusal_in_function(loop), PatchRefusal::branch_target) << "nothing leads to it";
+}
+
+TEST(PatchFinder, SomethingArrivesAtTheSiteItself) {
+    // mov eax, 7; cpuid; jnz to the cpuid: neither side can move
+    EXPECT_NE(refusal_in_function(kLead + kCpuid + code({0x75, 0xFC}) + kRet), std::nullopt);
+    // To the mov: that is where the jump will stand.
+    EXPECT_EQ(refusal_in_function(kLead + kCpuid + code({0x75, 0xF7}) + kRet), std::nullopt);
+}
+
+TEST(PatchFinder, WhatMovedForOneSiteDoesNotMoveForAnother) {
+    // The first moves the mov behind it; the second, with a return behind it, would need the same mov.
+    const SiteScan found = scan(Elf64Builder(kCpuid + kLead + kCpuid + kRet).whole_function().build());
+    ASSERT_EQ(found.sites.size(), 2U);
+    ASSERT_EQ(found.patches.size(), 1U);
+    EXPECT_EQ(found.patches[0].site, 0);
+    EXPECT_THAT(found.unpatched, ElementsAre(Unpatched{Elf64Builder::text_offset() + 7, PatchRefusal::immovable}));
 }
 
 TEST(PatchFinder, TheFunctionMustNotEndBeforeTheJumpDoes) {

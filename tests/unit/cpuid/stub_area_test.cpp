@@ -8,6 +8,7 @@
 #include <cpuid.h>
 #include <sched.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -206,12 +207,12 @@ class StubArea : public testing::Test {
         Arena::write(twin_, code);
 
         const PlacedPatch site{.patch = &patch, .address = code_};
-        const StubPlan plan = plan_stub_area(table, area_, std::span(&site, 1));
+        const StubPlan plan = plan_stub_area(table, area_, stub_area_size(table, 1), std::span(&site, 1));
         ASSERT_TRUE(plan.left_out.empty());
         ASSERT_EQ(plan.jumps.size(), 1U);
         ASSERT_EQ(plan.jumps[0].address, code_);
-        ASSERT_LE(plan.area.size(), stub_area_size(table, 1));
-        Arena::write(area_, plan.area);
+        ASSERT_LE(plan.bytes.size(), stub_area_size(table, 1));
+        Arena::write(area_, plan.bytes);
         Arena::write(code_, plan.jumps[0].bytes);
     }
 
@@ -341,11 +342,11 @@ TEST_F(StubArea, ServesManySites) {
         append_leave(code);
         Arena::write(sites[i].address, code);
     }
-    const StubPlan plan = plan_stub_area(table.bytes, area_, sites);
+    const StubPlan plan = plan_stub_area(table.bytes, area_, stub_area_size(table.bytes, kSites), sites);
     ASSERT_EQ(plan.jumps.size(), kSites);
-    ASSERT_LE(plan.area.size(), stub_area_size(table.bytes, kSites));
+    ASSERT_LE(plan.bytes.size(), stub_area_size(table.bytes, kSites));
     ASSERT_EQ(stub_area_size(table.bytes, kSites) % kPage, 0U);
-    Arena::write(area_, plan.area);
+    Arena::write(area_, plan.bytes);
     for (const TextWrite& jump : plan.jumps) Arena::write(jump.address, jump.bytes);
     Random random(5);
     for (std::size_t i = 0; i < kSites; ++i) {
@@ -355,6 +356,109 @@ TEST_F(StubArea, ServesManySites) {
         EXPECT_EQ(after.registers[MachineState::r8], i);
         EXPECT_EQ(after.registers[MachineState::rbx], view->lookup(0x80000002, 0, real_cpuid).ebx);
     }
+}
+
+// What stands before the site moves where what stands behind cannot: `mov eax, leaf; cpuid`, and an operand of the lead.
+TEST_F(StubArea, RunsWhatLeadsToTheSiteFirst) {
+    const NamedTable table = table_of("intel", intel_host(), "");
+    const auto view = FlatTable::view(table.bytes);
+    SitePatch patch;
+    const Bytes code = bytes({0x44, 0x8b, 0x05, 0, 0, 0, 0, 0xb8, 0x07, 0, 0, 0, 0x0f, 0xa2});  // mov r8d, [rip + d]; mov eax, 7
+    std::ranges::copy(code, patch.original.begin());
+    patch.length = static_cast<std::uint8_t>(code.size());
+    patch.site = 12;
+    patch.operand_count = 1;
+    patch.operands[0] = {.displacement = 3, .instruction_end = 7};
+    const auto distance = static_cast<std::int32_t>(static_cast<std::int64_t>(data_ - (code_ + 7)));
+    std::memcpy(&patch.original[3], &distance, sizeof distance);
+    Bytes whole(patch.original.begin(), patch.original.begin() + patch.length);
+    append_leave(whole);
+    Arena::write(code_, whole);
+    const std::uint32_t marker = 0x12345678;
+    std::memcpy(reinterpret_cast<void*>(data_), &marker, sizeof marker);
+
+    const PlacedPatch site{.patch = &patch, .address = code_};
+    const StubPlan plan = plan_stub_area(table.bytes, area_, stub_area_size(table.bytes, 1), std::span(&site, 1));
+    ASSERT_EQ(plan.jumps.size(), 1U);
+    Arena::write(area_, plan.bytes);
+    Arena::write(code_, plan.jumps[0].bytes);
+    Random random(7);
+    MachineState state = random_state(random, kArithmetic);
+    state.registers[MachineState::rcx] = 0;
+    const MachineState after = run_code(code_, state);
+    const CpuidRegisters expected = view->lookup(7, 0, real_cpuid);
+    EXPECT_EQ(after.registers[MachineState::r8], marker);
+    EXPECT_EQ(after.registers[MachineState::rax], expected.eax);
+    EXPECT_EQ(after.registers[MachineState::rbx], expected.ebx);
+    EXPECT_EQ(after.registers[MachineState::rcx], expected.ecx);
+    EXPECT_EQ(after.registers[MachineState::rdx], expected.edx);
+}
+
+// A loader's system call in a stub: done there; stopped by a HLT behind it only where RDX asks for PROT_EXEC.
+volatile std::sig_atomic_t map_stops_seen = 0;
+std::uint64_t map_stop_at = 0;
+
+void step_over_halt(int, siginfo_t*, void* context) {
+    auto& ip = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
+    if (static_cast<std::uint64_t>(ip) != map_stop_at) std::abort();
+    map_stops_seen = map_stops_seen + 1;
+    ++ip;
+}
+
+TEST_F(StubArea, DoesALoadersCallAndStopsForCodeOnly) {
+    constexpr std::uint64_t kGetpid = 39;
+    const NamedTable table = table_of("amd", amd_host(), "");
+    const StubPlan area = plan_stub_area(table.bytes, area_, stub_area_size(table.bytes, 1), {});
+    Arena::write(area_, area.bytes);
+
+    SitePatch patch;
+    const Bytes code = bytes({0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff});  // syscall; cmp rax, -4095
+    std::ranges::copy(code, patch.original.begin());
+    patch.length = static_cast<std::uint8_t>(code.size());
+    Bytes whole = code;
+    append_leave(whole);
+    Arena::write(code_, whole);
+    const PlacedPatch site{.patch = &patch, .address = code_};
+    const StubPlan plan = plan_more_stubs(area.room, std::span(&site, 1));
+    ASSERT_EQ(plan.jumps.size(), 1U);
+    ASSERT_EQ(plan.map_stops.size(), 1U);
+    ASSERT_EQ(plan.at, area.room.next);
+    ASSERT_LE(plan.room.next, plan.room.end);
+    Arena::write(plan.at, plan.bytes);
+    Arena::write(code_, plan.jumps[0].bytes);
+    map_stop_at = plan.map_stops[0];
+    struct sigaction action {};
+    struct sigaction before {};
+    action.sa_sigaction = step_over_halt;
+    action.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGSEGV, &action, &before);
+    Random random(9);
+    for (std::uint64_t prot = 0; prot < 64; ++prot) {
+        map_stops_seen = 0;
+        MachineState state = random_state(random, kArithmetic);
+        state.registers[MachineState::rax] = kGetpid;
+        state.registers[MachineState::rdx] = (prot << 32U << 2U) | prot;  // what is above bit 31 does not matter
+        const MachineState after = run_code(code_, state);
+        EXPECT_EQ(after.registers[MachineState::rax], static_cast<std::uint64_t>(::getpid()));
+        EXPECT_EQ(map_stops_seen, (prot & 4U) != 0 ? 1 : 0) << prot;
+        for (const auto kept : {MachineState::rbx, MachineState::rdx, MachineState::rsi, MachineState::rdi, MachineState::r8,
+                                MachineState::r9, MachineState::r10}) {
+            EXPECT_EQ(after.registers[kept], state.registers[kept]);
+        }
+    }
+    ::sigaction(SIGSEGV, &before, nullptr);
+}
+
+TEST_F(StubArea, LeavesOutWhatThereIsNoRoomFor) {
+    const NamedTable table = table_of("amd", amd_host(), "");
+    const StubPlan area = plan_stub_area(table.bytes, area_, stub_area_size(table.bytes, 0), {});
+    const SitePatch patch = Piece{.code = bytes({0x0f, 0xa2, 0x90, 0x90, 0x90})}.placed(code_, data_);
+    const std::vector<PlacedPatch> sites(1000, PlacedPatch{&patch, code_});
+    const StubPlan plan = plan_more_stubs(area.room, sites);
+    EXPECT_LE(plan.at + plan.bytes.size(), area.room.end);
+    EXPECT_EQ(plan.jumps.size() + plan.left_out.size(), sites.size());
+    EXPECT_FALSE(plan.left_out.empty());
+    EXPECT_EQ(plan_more_stubs({}, sites).left_out.size(), sites.size());
 }
 
 // Signals on the same stack, at every instruction of the stub sooner or later: the handler counts where it came.

@@ -21,7 +21,7 @@ constexpr std::uint64_t kArea = 0x7f00'0000'0000;
 StubPlan plan_for(const SitePatch& patch, std::uint64_t address) {
     static const Bytes table = table_of("amd", amd_host(), "").bytes;
     const PlacedPatch site{.patch = &patch, .address = address};
-    return plan_stub_area(table, kArea, std::span(&site, 1));
+    return plan_stub_area(table, kArea, stub_area_size(table, 1), std::span(&site, 1));
 }
 
 bool is_left_out(const SitePatch& patch, std::uint64_t address) {
@@ -78,7 +78,7 @@ TEST(StubPlanning, ServesTheOthersWhenOneIsLeftOut) {
     const SitePatch patch = simple_patch();
     const std::array sites{PlacedPatch{&patch, kArea - 100}, PlacedPatch{&patch, kArea + 3 * kGiB},
                            PlacedPatch{&patch, kArea - 200}};
-    const StubPlan plan = plan_stub_area(table, kArea, sites);
+    const StubPlan plan = plan_stub_area(table, kArea, stub_area_size(table, sites.size()), sites);
     EXPECT_EQ(plan.left_out, std::vector<std::uint64_t>{kArea + 3 * kGiB});
     ASSERT_EQ(plan.jumps.size(), 2U);
     EXPECT_EQ(plan.jumps[0].address, kArea - 100);
@@ -98,7 +98,9 @@ TEST(StubPlanning, LeavesOutWhatIsNoPatch) {
     };
     EXPECT_TRUE(spoilt([](SitePatch& p) { p.length = 4; }));
     EXPECT_TRUE(spoilt([](SitePatch& p) { p.length = SitePatch::kMostLength + 1; }));
-    EXPECT_TRUE(spoilt([](SitePatch& p) { p.original[1] = std::byte{0x05}; }));  // syscall
+    EXPECT_TRUE(spoilt([](SitePatch& p) { p.original[1] = std::byte{0x0b}; }));  // ud2
+    EXPECT_TRUE(spoilt([](SitePatch& p) { p.site = 1; }));
+    EXPECT_TRUE(spoilt([](SitePatch& p) { p.site = p.length; }));
     EXPECT_TRUE(spoilt([](SitePatch& p) { p.operand_count = SitePatch::kMostOperands + 1; }));
     EXPECT_TRUE(spoilt([](SitePatch& p) { p.operands[0].displacement = 1; }));
     EXPECT_TRUE(spoilt([](SitePatch& p) { p.operands[0].displacement = 5; }));
@@ -108,9 +110,9 @@ TEST(StubPlanning, LeavesOutWhatIsNoPatch) {
 
 TEST(StubPlanning, RefusesWhatIsNoTable) {
     Bytes table = table_of("amd", amd_host(), "").bytes;
-    EXPECT_THROW((void)plan_stub_area(table, kArea + 8, {}), std::invalid_argument);
+    EXPECT_THROW((void)plan_stub_area(table, kArea + 8, 64 * kPage, {}), std::invalid_argument);
     table.pop_back();
-    EXPECT_THROW((void)plan_stub_area(table, kArea, {}), std::invalid_argument);
+    EXPECT_THROW((void)plan_stub_area(table, kArea, 64 * kPage, {}), std::invalid_argument);
 }
 
 // The bound holds for the longest sites, and the table is where an inspector looks for it.
@@ -122,10 +124,10 @@ TEST(StubPlanning, KeepsToTheSizeThatItStated) {
     for (const std::size_t count : {0UL, 1UL, 2UL, 50UL, 1000UL}) {
         std::vector<PlacedPatch> sites;
         for (std::size_t i = 0; i < count; ++i) sites.push_back({&patch, kArea - kGiB + i * 64});
-        const StubPlan plan = plan_stub_area(table, kArea, sites);
+        const StubPlan plan = plan_stub_area(table, kArea, stub_area_size(table, sites.size()), sites);
         EXPECT_EQ(plan.jumps.size(), count);
-        EXPECT_LE(plan.area.size(), stub_area_size(table, count));
-        EXPECT_TRUE(std::ranges::equal(table, std::span(plan.area).first(table.size())));
+        EXPECT_LE(plan.bytes.size(), stub_area_size(table, count));
+        EXPECT_TRUE(std::ranges::equal(table, std::span(plan.bytes).first(table.size())));
     }
 }
 
