@@ -8,9 +8,12 @@
 
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/html_report.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
 #include "cli/view.h"
+#include "cli/view_holders.h"
+#include "fleet/types.h"
 #include "level/meet.h"
 #include "util/text.h"
 
@@ -21,6 +24,7 @@ namespace {
 struct Options {
     std::vector<std::string> nodes;
     std::string output;
+    std::string html;
     std::string name;
     std::string like;
     std::vector<std::string> allow;
@@ -102,7 +106,14 @@ std::string baseline_json(const level::Meet& meet) {
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
 
+// Standard output holds one thing.
+Result<void> check_outputs(const Options& options) {
+    if ((options.html == "-") + (options.output == "-") + options.json < 2) return {};
+    return usage_error("several outputs for standard output", {}, {}, "give --html or -o a file's name");
+}
+
 Result<int> baseline(const Options& options) {
+    if (auto good = check_outputs(options); !good) return std::unexpected(good.error());
     const auto nodes = load(options.nodes);
     if (!nodes) return std::unexpected(nodes.error());
     const auto how = meet_options(options, *nodes);
@@ -113,14 +124,19 @@ Result<int> baseline(const Options& options) {
         if (auto written = write_output(options.output, json_text(meet->level)); !written) {
             return std::unexpected(written.error());
         }
-        if (options.output == "-") return 0;
     }
+    if (!options.html.empty()) {
+        if (auto written = write_html_report(options.html, *meet, fleet::group(*nodes), *how); !written)
+            return std::unexpected(written.error());
+    }
+    if (options.output == "-" || options.html == "-") return 0;
     std::string told;
     if (options.json) {
         told = baseline_json(*meet);
     } else {
         const View view = View::of_standard_output(options.all);
-        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view);
+        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view) +
+               holders_text(*meet, fleet::group(*nodes), *how, view);
         if (!options.output.empty())
             told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
                                 safe(options.output), safe(options.output));
@@ -136,6 +152,7 @@ Action setup(CLI::App& app) {
         ->type_name("NODE");
     app.add_option("-o,--output", options->output, "Write the level (JSON) to FILE; - prints it alone")
         ->type_name("FILE");
+    app.add_option("--html", options->html, "Write a report for the browser, one HTML page, to FILE")->type_name("FILE");
     app.add_option("--name", options->name, "The level's name")->type_name("NAME");
     app.add_option("--like", options->like, "The node whose vendor, model and brand programs see (the first)")
         ->type_name("NAME");
@@ -159,6 +176,7 @@ const Registration kRegistration(
          "The level shows a feature only if every node has it and everything that it needs; sizes that programs must "
          "provide for are the largest of all nodes. Vendors may be mixed.",
      .examples = "  cpulevel baseline *.json -o fleet.json\n"
+                 "  cpulevel baseline *.json --html report.html    the same to look at, in a browser\n"
                  "  cpulevel baseline a.json b.json --all          why each feature is lost\n"
                  "  cpulevel baseline a.json x86-64-v3             no more than x86-64-v3 of it\n"
                  "  cpulevel baseline a.json b.json --allow amx_tile --allow amx_int8\n",
