@@ -1,4 +1,5 @@
 #include "cli/view.h"
+#include "cli/view_types.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -32,14 +33,18 @@ std::string plural(std::size_t count, std::string_view noun) {
     return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-std::string byte_count(std::uint64_t bytes) {
-    std::string digits = fmt::format("{}", bytes);
+std::string with_commas(std::uint64_t number) {
+    std::string digits = fmt::format("{}", number);
     for (std::size_t at = digits.size(); at > 3;) {
         at -= 3;
         digits.insert(at, ",");
     }
-    return digits + " bytes";
+    return digits;
 }
+
+std::string nodes_count(std::uint64_t nodes) { return with_commas(nodes) + (nodes == 1 ? " node" : " nodes"); }
+
+std::string byte_count(std::uint64_t bytes) { return with_commas(bytes) + " bytes"; }
 
 std::string component_names(std::uint64_t components) {
     std::vector<std::string> names;
