@@ -11,6 +11,7 @@
 #include "cli/html_report.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
+#include "cli/view_collect.h"
 #include "cli/view_holders.h"
 #include "cli/view_types.h"
 #include "fleet/change.h"
@@ -156,6 +157,7 @@ std::string baseline_json(const level::Meet& meet) {
     for (const level::Loss& loss : meet.losses) losses.push_back(loss_json(loss, table));
     return to_text({{"level", nlohmann::json::parse(json_text(meet.level))},
                     {"losses", std::move(losses)},
+                    {"collect", collect_json(meet)},
                     {"xsave_area", largest_json(meet.xsave_area)},
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
