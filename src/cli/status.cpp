@@ -46,6 +46,7 @@ nlohmann::json tree_json(const engine::TreeView& tree) {
                         {"cpuid", tree.cpuid_method},
                         {"command", tree.command},
                         {"age_seconds", tree.age.count()},
+                        {"state", engine::name(tree.state)},
                         {"counts", {{"processes", tree.processes},
                                     {"threads", tree.threads},
                                     {"execs", tree.execs},
@@ -59,7 +60,7 @@ nlohmann::json tree_json(const engine::TreeView& tree) {
         json["coverage"].push_back(
             {{"channel", channel.name}, {"state", engine::name(channel.state)}, {"why", channel.why}});
     }
-    for (const engine::TreeMember& member : engine::tree_members(tree.supervisor)) {
+    for (const engine::TreeMember& member : engine::tree_members(tree)) {
         json["members"].push_back({{"pid", member.pid}, {"name", member.name}});
     }
     return json;
@@ -83,12 +84,23 @@ std::string state_cell(engine::ChannelState state, const Style& style) {
     return "none";
 }
 
+std::string state_text(const engine::TreeView& tree) {
+    switch (tree.state) {
+        case engine::TreeState::levelling: return "levelled";
+        case engine::TreeState::released: return "released: nobody enforces the level; cpulevel adopt does again";
+        case engine::TreeState::released_stopped: return "released, and every process is stopped; cpulevel adopt continues it";
+        case engine::TreeState::taking_up: return "is just being taken up";
+    }
+    return "unknown";
+}
+
 std::string tree_text(const engine::TreeView& tree, const View& view) {
     std::string text = heading(view, fmt::format("{} (supervisor {})", safe(tree.level), tree.supervisor));
     Table facts({"", ""});
     facts.add_row({"command", safe(tree.command)});
     facts.add_row({"engine", fmt::format("{}; CPUID by {}", safe(tree.engine), safe(tree.cpuid_method))});
     facts.add_row({"running", fmt::format("{}, of user {}", duration(tree.age), tree.owner)});
+    if (tree.state != engine::TreeState::levelling) facts.add_row({"state", view.style.caution(state_text(tree))});
     facts.add_row({"now", fmt::format("{}, {}", processes(tree.processes), plural(tree.threads, "thread"))});
     facts.add_row({"so far", fmt::format("{}, {} answered by a stop, {} changed to need none, {} passed on",
                                          plural(tree.execs, "exec"), plural(tree.cpuid_traps, "CPUID instruction"),
@@ -110,7 +122,7 @@ std::string tree_text(const engine::TreeView& tree, const View& view) {
 std::string members_text(const engine::TreeView& tree, const View& view) {
     Table table({"pid", "name"});
     table.align(0, Align::right);
-    for (const engine::TreeMember& member : engine::tree_members(tree.supervisor)) {
+    for (const engine::TreeMember& member : engine::tree_members(tree)) {
         table.add_row({std::to_string(member.pid), safe(member.name)});
     }
     return table.empty() ? std::string() : "\n" + table.text(view.style, view.width);

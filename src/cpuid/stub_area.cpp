@@ -94,8 +94,10 @@ class Code {
     std::vector<std::byte> bytes_;
 };
 
-// The stub at this address for this site; nothing if something that it must reach is too far.
+}  // namespace
+
 std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint64_t routine, const PlacedPatch& site) {
+    if (site.patch == nullptr || !well_formed(*site.patch)) return std::nullopt;
     const SitePatch& patch = *site.patch;
     Code stub(address);
     stub.add(kEnter);
@@ -119,6 +121,8 @@ std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint
     if (!reached) return std::nullopt;
     return stub.bytes();
 }
+
+namespace {
 
 void pad(std::vector<std::byte>& area) { area.resize(aligned(area.size(), kAlignment), kBreakpoint); }
 
@@ -154,7 +158,7 @@ StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_add
     for (const PlacedPatch& site : sites) {
         const std::uint64_t address = area_address + plan.area.size();
         const auto jump = displacement(site.address + SitePatch::kJumpLength, address);
-        const bool possible = jump && !routine.code.empty() && site.patch != nullptr && well_formed(*site.patch);
+        const bool possible = jump && !routine.code.empty();
         const auto stub = possible ? site_stub(address, routine_address, site) : std::nullopt;
         if (!stub) {
             plan.left_out.push_back(site.address);

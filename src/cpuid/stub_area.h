@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,5 +40,10 @@ struct StubPlan {
 // `table` is flatten()'s result. 64-bit code only.
 [[nodiscard]] StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address,
                                       std::span<const PlacedPatch> sites);
+
+// The stub for this site at `address`, where the lookup routine is at `routine`; nothing if something that it must reach is
+// too far, or the patch is not what patch.h says.
+[[nodiscard]] std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint64_t routine,
+                                                              const PlacedPatch& site);
 
 }  // namespace cpulevel::cpuid

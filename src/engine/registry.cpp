@@ -2,10 +2,13 @@
 #include "engine/registry.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <new>
 #include <span>
 
@@ -73,6 +76,27 @@ std::string coverage_lines(const Coverage& coverage, std::size_t limit) {
 void TreeRecord::Unmap::operator()(void* page) const { ::munmap(page, sizeof(layout::Record)); }
 
 TreeCounters& TreeRecord::counters() const { return static_cast<layout::Record*>(page_.get())->counters; }
+
+TreeControl& TreeRecord::control() const { return static_cast<layout::Record*>(page_.get())->control; }
+
+void TreeRecord::answer(std::string_view text) const {
+    auto* const record = static_cast<layout::Record*>(page_.get());
+    record->answer.fill('\0');
+    put_text(record->answer, text);
+    std::atomic<std::uint32_t>& answers = record->control.answers;
+    answers.fetch_add(1, std::memory_order_release);
+    ::syscall(SYS_futex, &answers, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+std::string_view name(TreeState state) {
+    switch (state) {
+        case TreeState::levelling: return "levelling";
+        case TreeState::released: return "released";
+        case TreeState::released_stopped: return "released, stopped";
+        case TreeState::taking_up: return "taking up";
+    }
+    return "unknown";
+}
 
 Result<TreeRecord> TreeRecord::create(const TreeDescription& description) {
     const std::string hint = "the program runs all the same; `cpulevel status` will not show it";

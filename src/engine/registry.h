@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
@@ -47,6 +48,23 @@ struct TreeCounters {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
+enum class TreeState : std::uint32_t {
+    levelling,         // the supervisor traces the tree
+    released,          // it has let go: nobody enforces the level (ptrace/release.h)
+    released_stopped,  // the same, and it has left every process stopped
+    taking_up,         // it is just taking the tree up (again); may wait for processes that are frozen
+};
+[[nodiscard]] std::string_view name(TreeState state);
+
+// How a supervisor answers who asked it something (ptrace/control.h). Readers may wait on `answers` as on a futex.
+struct TreeControl {
+    std::atomic<std::uint32_t> state{0};    // TreeState
+    std::atomic<std::uint32_t> answers{0};  // requests answered so far; `TreeRecord::answer` counts
+    std::atomic<std::int32_t> root{0};      // first process of the tree, in the supervisor's pid namespace; 0: gone
+    std::atomic<std::int32_t> front{0};     // the process that the user started; 0: none
+};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
 class TreeRecord {
    public:
     // Publishes a record of the calling process. Fails only where memfd_create is denied (a sandbox); a supervisor
@@ -59,6 +77,10 @@ class TreeRecord {
     ~TreeRecord() = default;
 
     [[nodiscard]] TreeCounters& counters() const;
+    [[nodiscard]] TreeControl& control() const;
+    // Publishes the answer to a request, and wakes who waits for it. At most kMostAnswer bytes are kept.
+    void answer(std::string_view text) const;
+    static constexpr std::size_t kMostAnswer = 16 * 1024 - 1;
 
    private:
     struct Unmap {
@@ -77,6 +99,8 @@ struct TreeView {
     std::string level, engine, cpuid_method, command;
     Coverage coverage;
     std::chrono::seconds age{0};  // since the supervisor's start
+    TreeState state = TreeState::levelling;
+    pid_t root = 0, front = 0;  // in the supervisor's pid namespace
     std::uint64_t processes = 0, threads = 0, execs = 0, cpuid_traps = 0, cpuid_sites = 0, signals_passed = 0,
                   uncovered_execs = 0;
 };
@@ -95,12 +119,17 @@ struct TreeListing {
 // `proc` is where procfs is mounted; another one is for tests.
 [[nodiscard]] TreeListing list_trees(const std::string& proc = "/proc");
 
-// The tree of which `pid` is the supervisor or a member (process or thread); nothing if it is in none. An error if there
-// is no such process.
+// The tree of which `pid` is the supervisor, the front, or a member (process or thread), also of one that its supervisor
+// has let go of; nothing if it is in none. An error if there is no such process.
 [[nodiscard]] Result<std::optional<TreeView>> find_tree(pid_t pid, const std::string& proc = "/proc");
 
-// The processes that the supervisor traces now, by pid.
-[[nodiscard]] std::vector<TreeMember> tree_members(pid_t supervisor, const std::string& proc = "/proc");
+// The processes that the supervisor traces now, by pid; of a tree that it has let go of, the first process and its
+// descendants.
+[[nodiscard]] std::vector<TreeMember> tree_members(const TreeView& tree, const std::string& proc = "/proc");
+
+// The supervisor's record as a file to read, checked as list_trees() checks it: of its size, sealed, its own. Its layout
+// is layout::Record (registry_layout.h).
+[[nodiscard]] Result<Fd> open_record(pid_t supervisor, const std::string& proc = "/proc");
 
 // The process that traces `pid`; 0 if none. An error if there is no such process.
 [[nodiscard]] Result<pid_t> tracer_of(pid_t pid, const std::string& proc = "/proc");

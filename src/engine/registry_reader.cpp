@@ -121,9 +121,10 @@ struct Reading {
     Found found = Found::no;
     TreeView view;
     std::string problem;
+    Fd file;  // the record, for reading
 };
 
-Reading not_believed(std::string why) { return {Found::problem, {}, std::move(why)}; }
+Reading not_believed(std::string why) { return {Found::problem, {}, std::move(why), {}}; }
 
 // `link` is what the name in the descriptor folder leads to; it has the name of a record.
 Reading read_record(int folder, const char* link, std::string_view own_pid) {
@@ -136,7 +137,7 @@ Reading read_record(int folder, const char* link, std::string_view own_pid) {
                             std::to_string(sizeof(layout::Record)));
     }
     const std::string again = "/proc/self/fd/" + std::to_string(place.get());
-    const Fd file(::open(again.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    Fd file(::open(again.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!file.valid()) return not_believed("cannot be opened: " + std::string(std::strerror(errno)));
     const int seals = ::fcntl(file.get(), F_GET_SEALS);
     constexpr int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -154,7 +155,7 @@ Reading read_record(int folder, const char* link, std::string_view own_pid) {
     }
     if (std::to_string(record.pid) != own_pid) return {};  // inherited over fork: the parent's record, not this one's
 
-    Reading reading{Found::record, {}, {}};
+    Reading reading{Found::record, {}, {}, std::move(file)};
     TreeView& view = reading.view;
     const auto level = text_of(record.level);
     const auto engine = text_of(record.engine);
@@ -168,6 +169,11 @@ Reading read_record(int folder, const char* link, std::string_view own_pid) {
     view.cpuid_method = *method;
     view.command = *command;
     view.coverage = *coverage;
+    const std::uint32_t state = record.control.state.load(std::memory_order_relaxed);
+    if (state > static_cast<std::uint32_t>(TreeState::taking_up)) return not_believed("is in an unknown state");
+    view.state = static_cast<TreeState>(state);
+    view.root = record.control.root.load(std::memory_order_relaxed);
+    view.front = record.control.front.load(std::memory_order_relaxed);
     const TreeCounters& counters = record.counters;
     view.processes = counters.processes.load(std::memory_order_relaxed);
     view.threads = counters.threads.load(std::memory_order_relaxed);
@@ -270,6 +276,59 @@ Result<pid_t> tracer_of(pid_t pid, const std::string& proc) {
     return words.empty() ? 0 : to_pid(words.front()).value_or(0);
 }
 
+namespace {
+
+struct ProcessPlace {
+    pid_t pid = 0, parent = 0;
+    std::string own_pid;    // as its own pid namespace has it
+    std::string namespace_;  // link of /proc/PID/ns/pid
+};
+
+std::vector<ProcessPlace> all_places(const std::string& proc) {
+    std::vector<ProcessPlace> places;
+    for (const pid_t pid : all_pids(proc)) {
+        const Fd process(::open((proc + "/" + std::to_string(pid)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        const auto status = process.valid() ? read_at(process.get(), "status") : std::nullopt;
+        if (!status) continue;
+        ProcessPlace place{pid, 0, {}, {}};
+        const auto parents = status_words(*status, "PPid");
+        if (!parents.empty()) place.parent = to_pid(parents.front()).value_or(0);
+        const auto pids = status_words(*status, "NSpid");
+        place.own_pid = pids.empty() ? std::to_string(pid) : std::string(pids.back());
+        std::array<char, 64> link{};
+        const ssize_t length = ::readlinkat(process.get(), "ns/pid", link.data(), link.size());
+        if (length > 0) place.namespace_.assign(link.data(), static_cast<std::size_t>(length));
+        places.push_back(std::move(place));
+    }
+    return places;
+}
+
+// The process that has this number in the pid namespace that `peer` is in; 0 if there is none.
+pid_t in_namespace_of(pid_t peer, pid_t number, const std::vector<ProcessPlace>& places) {
+    const auto of_peer = std::ranges::find(places, peer, &ProcessPlace::pid);
+    if (of_peer == places.end() || number <= 0) return 0;
+    for (const ProcessPlace& place : places) {
+        if (place.namespace_ == of_peer->namespace_ && place.own_pid == std::to_string(number)) return place.pid;
+    }
+    return 0;
+}
+
+// `root` and what descends from it, by pid.
+std::vector<pid_t> with_descendants(pid_t root, const std::vector<ProcessPlace>& places) {
+    std::vector<pid_t> family{root};
+    for (std::size_t i = 0; i < family.size(); ++i) {
+        for (const ProcessPlace& place : places) {
+            if (place.parent == family[i] && std::ranges::find(family, place.pid) == family.end()) family.push_back(place.pid);
+        }
+    }
+    std::ranges::sort(family);
+    return family;
+}
+
+bool is_let_go(TreeState state) { return state == TreeState::released || state == TreeState::released_stopped; }
+
+}  // namespace
+
 Result<std::optional<TreeView>> find_tree(pid_t pid, const std::string& proc) {
     const auto tracer = tracer_of(pid, proc);
     if (!tracer) return std::unexpected(tracer.error());
@@ -279,20 +338,46 @@ Result<std::optional<TreeView>> find_tree(pid_t pid, const std::string& proc) {
         ProcessReading process = read_process(proc, candidate);
         if (process.reading.found == Found::record) return std::move(process.reading.view);
     }
+    if (*tracer != 0) return std::nullopt;
+    // The front, or a process of a tree that has no tracer now.
+    std::optional<std::vector<ProcessPlace>> places;
+    for (TreeView& tree : list_trees(proc).trees) {
+        if (!places) places = all_places(proc);
+        if (in_namespace_of(tree.supervisor, tree.front, *places) == pid) return std::move(tree);
+        if (!is_let_go(tree.state)) continue;
+        const pid_t root = in_namespace_of(tree.supervisor, tree.root, *places);
+        if (root == 0) continue;
+        const auto family = with_descendants(root, *places);
+        if (std::ranges::binary_search(family, pid)) return std::move(tree);
+    }
     return std::nullopt;
 }
 
-std::vector<TreeMember> tree_members(pid_t supervisor, const std::string& proc) {
+std::vector<TreeMember> tree_members(const TreeView& tree, const std::string& proc) {
+    std::vector<pid_t> pids;
+    if (is_let_go(tree.state)) {
+        const auto places = all_places(proc);
+        const pid_t root = in_namespace_of(tree.supervisor, tree.root, places);
+        if (root != 0) pids = with_descendants(root, places);
+    } else {
+        pids = all_pids(proc);
+        std::erase_if(pids, [&](pid_t pid) { return tracer_of(pid, proc).value_or(0) != tree.supervisor; });
+    }
     std::vector<TreeMember> members;
-    for (const pid_t pid : all_pids(proc)) {
-        const auto tracer = tracer_of(pid, proc);
-        if (!tracer || *tracer != supervisor) continue;
+    for (const pid_t pid : pids) {
         TreeMember member{pid, {}};
         std::ifstream comm(proc + "/" + std::to_string(pid) + "/comm");
         std::getline(comm, member.name);
         members.push_back(std::move(member));
     }
     return members;
+}
+
+Result<Fd> open_record(pid_t supervisor, const std::string& proc) {
+    ProcessReading process = read_process(proc, supervisor);
+    if (process.reading.found == Found::record) return std::move(process.reading.file);
+    return machine_error("no record of a levelled tree can be read", "process " + std::to_string(supervisor),
+                         process.reading.problem);
 }
 
 }  // namespace cpulevel::engine

@@ -10,5 +10,13 @@ PlantingCounts& PlantingCounts::operator+=(const PlantingCounts&) { return *this
 std::vector<CodeModule> Planter::examine_program(pid_t, std::uint64_t, bool, PlantingCounts&) { return {}; }
 std::optional<CodeModule> Planter::examine_mapping(pid_t, std::uint64_t, std::uint64_t, int, std::uint64_t, bool) { return {}; }
 PlantingCounts Planter::install(pid_t, AddressSpace&, const CodeModule&) const { return {}; }
+std::vector<CodeModule> Planter::examine_process(pid_t, std::uint64_t, PlantingCounts&) { return {}; }
+std::vector<KnownArea> Planter::find_areas(pid_t) const { return {}; }
+std::optional<PlantingCounts> Planter::take_over(pid_t, AddressSpace&, const CodeModule&, std::span<const KnownArea>,
+                                                 std::vector<ChangedByte>&) const {
+    return PlantingCounts{};
+}
+void Planter::find_traps(pid_t, AddressSpace&) {}
+std::optional<bool> Supervisor::answers_the_level(Thread&, std::uint64_t) { return std::nullopt; }
 
 }  // namespace cpulevel::engine::ptrace

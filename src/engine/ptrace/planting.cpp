@@ -28,12 +28,6 @@ std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
     return bytes;
 }
 
-// A dynamic loader that was started as a program ("/lib64/ld-linux-x86-64.so.2 PROGRAM"); musl's is its libc.
-bool is_loader(std::string_view path) {
-    const std::string_view file = path.substr(path.rfind('/') + 1);
-    return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
-}
-
 // HotSpot executes CPUID between threads that write code and threads that run it, for its effect on instruction fetch
 // alone (OrderAccess::cross_modify_fence). A stub that answers from memory does not have that effect; a trap has it.
 bool needs_a_serializing_cpuid(std::string_view path) { return path.substr(path.rfind('/') + 1) == "libjvm.so"; }
@@ -45,6 +39,11 @@ std::string file_name(int fd) {
 }
 
 }  // namespace
+
+bool is_loader(std::string_view path) {
+    const std::string_view file = path.substr(path.rfind('/') + 1);
+    return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
+}
 
 PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
     in_memory += other.in_memory;

@@ -28,10 +28,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
 #include "cpuid/site_finder.h"
+#include "engine/ptrace/changed_byte.h"
 #include "engine/ptrace/task.h"
 #include "util/fd.h"
 
@@ -60,6 +62,15 @@ struct CodeModule {
     std::uint64_t area = 0;       // where they were mapped; 0: they were not
 };
 
+// A dynamic loader that was started as a program ("/lib64/ld-linux-x86-64.so.2 PROGRAM"); musl's is its libc.
+[[nodiscard]] bool is_loader(std::string_view path);
+
+// A stub area of ours that was found in a process.
+struct KnownArea {
+    std::uint64_t start = 0, end = 0;  // of the mapping's part that may hold stubs
+    std::uint64_t routine = 0;         // address of the lookup routine
+};
+
 class Planter {
    public:
     // `table`: the level's (flat_table.h); empty: no stubs. `traps`: plant them for what stubs do not serve.
@@ -73,6 +84,17 @@ class Planter {
                                                             std::uint64_t offset, bool is_32bit);
     // Changes the module's sites; where it has an area, writes that first.
     PlantingCounts install(pid_t pid, AddressSpace& space, const CodeModule& module) const;
+
+    // For a process that runs already, all of its threads stopped (take_over_x86_64.cpp). `interpreter_base`: AT_BASE, or 0.
+    [[nodiscard]] std::vector<CodeModule> examine_process(pid_t pid, std::uint64_t interpreter_base, PlantingCounts& counts);
+    // Stub areas that are ours to the byte, brought to this level where their size lets them be.
+    [[nodiscard]] std::vector<KnownArea> find_areas(pid_t pid) const;
+    // Keeps what leads into those areas; everything else becomes a trap where traps are wanted, and what it was otherwise.
+    // What is changed is noted in `changed`. Nothing if a byte cannot be written.
+    [[nodiscard]] std::optional<PlantingCounts> take_over(pid_t pid, AddressSpace& space, const CodeModule& module,
+                                                          std::span<const KnownArea> areas, std::vector<ChangedByte>& changed) const;
+    // The traps that stand in the process's files' code now, for a space that does not know them all.
+    void find_traps(pid_t pid, AddressSpace& space);
 
    private:
     using FileIdentity = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::int64_t, std::int64_t>;

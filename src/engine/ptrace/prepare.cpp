@@ -7,8 +7,10 @@
 #include "engine/probe/child.h"
 #include "engine/probe/probes.h"
 #include "engine/ptrace/run.h"
+#include "level/compare.h"
 #include "profile/native.h"
 #include "profile/probe.h"
+#include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -84,6 +86,8 @@ Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& ho
                            fmt::format("programs here are {}", here ? arch::name(*here) : "unknown"));
     }
     Preparation preparation = prepare_vectors();
+    preparation.level = level;
+    preparation.may_patch = options.may_patch;
     if (profile::native::has_cpuid()) {
         const bool faulting = profile::cpuid_faulting_works().value_or(false);
         const CpuidMethod method = faulting              ? CpuidMethod::faulting
@@ -97,6 +101,28 @@ Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& ho
         if (level.architecture == arch::Architecture::aarch64) prepare_arm(level, preparation);
     }
     return preparation;
+}
+
+Result<Preparation> prepare_again(const Preparation& before) {
+    if (!before.level) return prepare_inheritance();
+    const auto here = profile::probe_this_machine();
+    if (!here) return std::unexpected(here.error());
+    if (const level::Answer answer = level::may_start(*before.level, *here); answer.verdict == level::Verdict::no) {
+        return std::unexpected(
+            Error{ErrorKind::refused, "this machine cannot give the level", before.level->name, 0, join(answer.reasons, "; "), ""});
+    }
+    RunOptions options;
+    options.may_patch = before.may_patch;
+    auto again = prepare(*before.level, here->cpus.empty() ? arch::CpuidDump{} : here->cpus.front().cpuid, options);
+    if (!again) return again;
+    // The filter that programs have, or lack, is the one that they started with.
+    if (again->policy.watch_calls && !before.policy.watch_calls) {
+        again->coverage.push_back({"CPUID faulting that programs set", ChannelState::none,
+                                   "what runs already was started without the filter for arch_prctl(ARCH_SET_CPUID)"});
+    }
+    again->policy.watch_calls = before.policy.watch_calls;
+    again->policy.cookie = before.policy.cookie;
+    return again;
 }
 
 Preparation prepare_inheritance() {

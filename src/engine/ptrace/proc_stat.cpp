@@ -37,6 +37,7 @@ std::optional<ProcStat> parse_proc_stat(std::string_view line) {
     }
     if (field <= kLast) return std::nullopt;
     stat.parent = static_cast<pid_t>(fields[4]);
+    stat.start_time = fields[22];
     stat.start_code = fields[26];
     stat.end_code = fields[27];
     stat.start_stack = fields[28];

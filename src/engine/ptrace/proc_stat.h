@@ -13,6 +13,7 @@ namespace cpulevel::engine::ptrace {
 struct ProcStat {
     char state = '?';                                             // field 3
     pid_t parent = 0;                                             // field 4
+    std::uint64_t start_time = 0;                                 // field 22, clock ticks since the boot
     std::uint64_t start_code = 0, end_code = 0, start_stack = 0;  // fields 26 to 28
     std::uint64_t blocked = 0, ignored = 0, caught = 0;           // fields 32 to 34, signals 1 to 31
     int processor = -1;                                           // field 39

@@ -7,10 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
 
+#include "engine/ptrace/control.h"
 #include "engine/ptrace/proc_stat.h"
 
 namespace cpulevel::engine::ptrace {
@@ -78,6 +80,33 @@ Result<Pipe> Pipe::create() {
     return pipe;
 }
 
+void leave_the_foreground() {
+    ::setpgid(0, 0);
+    const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
+    ::prctl(PR_SET_NAME, "cpulevel-trace", 0, 0, 0);
+}
+
+void close_all_but(std::initializer_list<int> kept) {
+    std::vector<int> sorted(kept);
+    std::ranges::sort(sorted);
+    unsigned from = 3;
+    for (const int fd : sorted) {
+        if (fd < 3) continue;
+        const auto number = static_cast<unsigned>(fd);
+        if (number > from) ::syscall(SYS_close_range, from, number - 1, 0);
+        from = number + 1;
+    }
+    ::syscall(SYS_close_range, from, ~0U, 0);
+}
+
+void raise_file_limit() {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void become_program(const std::vector<std::string>& command, const sigset_t& mask, pid_t supervisor,
                     ProgramPipes pipes, std::optional<FilterCookie> filter_cookie) {
     std::vector<char*> arguments;
@@ -107,9 +136,13 @@ void become_program(const std::vector<std::string>& command, const sigset_t& mas
 int mirror_program(pid_t program, pid_t supervisor) {
     sigset_t all;
     ::sigfillset(&all);
+    bool follows_stops = true;  // not while the supervisor leaves the tree stopped (let_go.h): our user did not stop it
     for (;;) {
         siginfo_t info{};
         if (::sigwaitinfo(&all, &info) < 0) continue;
+        const bool told = info.si_code <= 0 && info.si_pid == supervisor;
+        if (told && info.si_signo == SIGUSR1) follows_stops = false;
+        if (told && info.si_signo == SIGUSR2) follows_stops = true;
         if (info.si_signo != SIGCHLD) {
             pass_on(info, program, supervisor);
             continue;
@@ -118,8 +151,12 @@ int mirror_program(pid_t program, pid_t supervisor) {
         int status = 0;
         for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
             if (pid == supervisor || pid != program) continue;
-            if (!WIFSTOPPED(status)) return status;
-            stop_like(WSTOPSIG(status));
+            if (!WIFSTOPPED(status)) {
+                // A supervisor that has let the program go hears of its end from us alone.
+                ::sigqueue(supervisor, program_gone_signal(), sigval{.sival_int = status});
+                return status;
+            }
+            if (follows_stops) stop_like(WSTOPSIG(status));
         }
     }
 }

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include <csignal>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,12 @@ struct ProgramPipes {
 };
 [[noreturn]] void become_program(const std::vector<std::string>& command, const sigset_t& mask, pid_t supervisor,
                                  ProgramPipes pipes, std::optional<FilterCookie> filter_cookie);
+
+// In a supervisor. What it needs of its surroundings is nothing: descriptors that it kept would keep pipes open that the user
+// waits for; signals of the terminal are for the program.
+void leave_the_foreground();
+void close_all_but(std::initializer_list<int> kept);
+void raise_file_limit();  // one file is open for each memory image (saved_vector.h); the program's own limit stays
 
 // In the front: serves until the program has ended; its wait status.
 [[nodiscard]] int mirror_program(pid_t program, pid_t supervisor);

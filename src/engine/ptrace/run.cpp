@@ -13,10 +13,12 @@
 #include <csignal>
 #include <initializer_list>
 #include <optional>
+#include <utility>
 
+#include "engine/ptrace/control.h"
 #include "engine/ptrace/processes.h"
 #include "engine/ptrace/run_log.h"
-#include "engine/ptrace/supervisor.h"
+#include "engine/ptrace/supervision.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -29,28 +31,6 @@ void kill_program(int) {
     const int saved = errno;
     ::syscall(SYS_pidfd_send_signal, g_program_pidfd, SIGKILL, nullptr, 0);
     errno = saved;
-}
-
-// What the supervisor needs of its surroundings: nothing. Descriptors that it kept would keep pipes open that the
-// user waits for; signals of the terminal are for the program.
-void leave_the_foreground() {
-    ::setpgid(0, 0);
-    const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
-    ::prctl(PR_SET_NAME, "cpulevel-trace", 0, 0, 0);
-}
-
-void close_all_but(std::initializer_list<int> kept) {
-    std::vector<int> sorted(kept);
-    std::ranges::sort(sorted);
-    unsigned from = 3;
-    for (const int fd : sorted) {
-        if (fd < 3) continue;
-        const auto number = static_cast<unsigned>(fd);
-        if (number > from) ::syscall(SYS_close_range, from, number - 1, 0);
-        from = number + 1;
-    }
-    ::syscall(SYS_close_range, from, ~0U, 0);
 }
 
 struct SupervisorSetup {
@@ -84,27 +64,29 @@ void tell_front(int fd, const std::string& text) {
     g_program_pidfd = static_cast<int>(::syscall(SYS_pidfd_open, program, 0));
     struct sigaction on_front_death {};
     on_front_death.sa_handler = kill_program;
-    ::sigaction(SIGUSR2, &on_front_death, nullptr);
-    ::prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0);
-    sigset_t but_one;
-    ::sigfillset(&but_one);
-    ::sigdelset(&but_one, SIGUSR2);
-    ::sigprocmask(SIG_SETMASK, &but_one, nullptr);
+    ::sigaction(front_gone_signal(), &on_front_death, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, front_gone_signal(), 0, 0, 0);
+    unblock_requests();
     if (::getppid() != setup.front) ::_exit(0);
-    // One file is open for each memory image of the tree (saved_vector.h). The program's own limit stays as it is.
-    rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &files);
-    }
+    raise_file_limit();
 
     RunLog log({setup.options.verbose, std::move(verbose_to), setup.options.report_path, front.get(),
                 setup.preparation.policy.level_name, std::string(name(setup.preparation.policy.method)), setup.command,
                 setup.preparation.coverage});
-    Supervisor supervisor(setup.preparation.policy, log,
-                          {setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree,
-                           setup.options.kill_uncovered, setup.front});
-    if (const auto seized = supervisor.seize(program); !seized) {
+    std::optional<int> exit_status;
+    Supervision::Setup life;
+    life.preparation = setup.preparation;
+    life.options = {setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree, setup.options.kill_uncovered, setup.front};
+    life.root_gone = [&](int status) {
+        exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        log.write_report(exit_status);
+        tell_front(front.get(), "d");
+    };
+    // A pidfd is not something that every version of CRIU can carry.
+    life.let_go = [] { ::close(std::exchange(g_program_pidfd, -1)); };
+    life.taken_up = [&] { g_program_pidfd = static_cast<int>(::syscall(SYS_pidfd_open, program, 0)); };
+    Supervision supervision(std::move(life), log);
+    if (const auto seized = supervision.supervisor().seize(program); !seized) {
         tell_front(front.get(), "e" + seized.error().message());
         ::_exit(1);  // `go` closes; the program's process ends without having started anything
     }
@@ -112,12 +94,7 @@ void tell_front(int fd, const std::string& text) {
     [[maybe_unused]] const ssize_t ignored = ::write(go.get(), &byte, 1);
     go.reset();
     hello.reset();
-    std::optional<int> exit_status;
-    supervisor.serve([&](int status) {
-        exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        log.write_report(exit_status);
-        tell_front(front.get(), "d");
-    });
+    supervision.serve();
     log.write_report(exit_status);
     ::_exit(0);
 }

@@ -25,11 +25,16 @@ struct RunOptions {
 struct Preparation {
     Policy policy;
     Coverage coverage;
+    std::optional<level::Level> level;  // none: inheritance only
+    bool may_patch = true;
 };
 
 // Finds out by doing what can be covered here; `host` is this machine's CPUID.
 [[nodiscard]] Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host,
                                           const RunOptions& options);
+
+// The same once more, on a machine that may be another one by now. An error where this machine cannot give the level.
+[[nodiscard]] Result<Preparation> prepare_again(const Preparation& before);
 
 // For `cpulevel inherit`: nothing is imposed; what processes set by prctl is inherited.
 [[nodiscard]] Preparation prepare_inheritance();

@@ -46,6 +46,8 @@ class RunLog {
     void problem(pid_t pid, const std::string& text);
     void gone(pid_t pid);
     [[nodiscard]] TreeCounters& counters();
+    // The record that `status` reads; null where it could not be published.
+    [[nodiscard]] const TreeRecord* record() const { return record_ ? &*record_ : nullptr; }
 
     // Writes the report whole; called when the first program ends and again when the last one does.
     void write_report(std::optional<int> exit_status) const;

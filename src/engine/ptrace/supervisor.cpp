@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/ptrace/control.h"
 #include "engine/ptrace/memory_map.h"
 
 namespace cpulevel::engine::ptrace {
@@ -18,6 +19,7 @@ namespace {
 
 constexpr int kSyscallStop = SIGTRAP | 0x80;  // with PTRACE_O_TRACESYSGOOD
 constexpr std::uint64_t kCloneVm = 0x100;      // CLONE_VM, <linux/sched.h>
+constexpr std::uint64_t kCloneVfork = 0x4000;    // CLONE_VFORK
 constexpr std::uint64_t kCloneThread = 0x10000;  // CLONE_THREAD
 
 bool is_stop_signal(int signal) {
@@ -34,7 +36,7 @@ Resume going_on(const Thread& thread) {
 std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
     const SyscallNumbers& numbers = syscall_numbers(registers.is_32bit());
     const std::uint64_t number = registers.syscall_number();
-    if (number == numbers.vfork) return kCloneVm;
+    if (number == numbers.vfork) return kCloneVm | kCloneVfork;
     if (number == numbers.clone) return registers.syscall_argument(0);
     if (number == numbers.clone3) {
         std::array<std::byte, 8> flags{};
@@ -73,15 +75,16 @@ Result<void> Supervisor::seize(pid_t root) {
     return {};
 }
 
-void Supervisor::serve(const std::function<void(int)>& root_gone) {
+Supervisor::Served Supervisor::serve(const std::function<void(int)>& root_gone) {
     root_gone_ = root_gone;
     for (;;) {
+        if (request_waits()) return Served::asked;
         int status = 0;
         const pid_t tid = ::waitpid(-1, &status, __WALL);
         if (tid > 0) {
             handle(tid, status);
         } else if (errno != EINTR) {
-            return;  // ECHILD: no tracee is left
+            return Served::ended;  // ECHILD: no tracee is left
         }
     }
 }
@@ -161,6 +164,7 @@ void Supervisor::on_birth(Thread& parent) {
         const bool leads = (flags & kCloneThread) == 0;
         if (leads && !child.leads_process) log_.counters().processes.fetch_add(1, std::memory_order_relaxed);
         child.leads_process = leads;
+        if ((flags & kCloneVfork) != 0) child.vfork_parent = parent.tid;
         child.start_mask = parent.start_mask;
         child.start_ignored = parent.start_ignored;
         child.cpuid_faults_for_program = parent.cpuid_faults_for_program;
@@ -194,7 +198,9 @@ void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space)
     if (child.phase != Phase::held) return;
     child.phase = Phase::running;
     --held_;
-    if (is_stop_signal(child.held_signal)) {
+    if (stopping_ && child.vfork_parent == 0) {
+        park(child, is_stop_signal(child.held_signal) ? child.held_signal : 0);
+    } else if (is_stop_signal(child.held_signal)) {
         resume(child.tid, Resume::listen);
     } else {
         resume(child.tid, Resume::run);
@@ -240,12 +246,18 @@ void Supervisor::on_first_stop(Thread& thread, int stop_signal) {
         return;
     }
     thread.phase = Phase::running;
+    if (stopping_ && thread.vfork_parent == 0) {
+        park(thread, is_stop_signal(stop_signal) ? stop_signal : 0);
+        return;
+    }
     resume(thread.tid, is_stop_signal(stop_signal) ? Resume::listen : Resume::run);
 }
 
 void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
     // SIGTRAP here is the end of a group-stop (SIGCONT came): the thread goes on with what it was doing.
-    if (is_stop_signal(stop_signal)) {
+    if (stopping_ && thread.phase == Phase::running) {
+        park(thread, is_stop_signal(stop_signal) ? stop_signal : 0);
+    } else if (is_stop_signal(stop_signal)) {
         if (thread.tid == root_) root_stopped_ = true;
         resume(thread.tid, Resume::listen);
     } else {

@@ -23,16 +23,22 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/ptrace/let_go.h"
 #include "engine/ptrace/live_cpuid.h"
 #include "engine/ptrace/planting.h"
 #include "engine/ptrace/policy.h"
 #include "engine/ptrace/proc_stat.h"
 #include "engine/ptrace/run_log.h"
+#include "engine/ptrace/take_up.h"
 #include "engine/ptrace/task.h"
 #include "util/error.h"
 
@@ -55,8 +61,14 @@ class Supervisor {
 
     // Takes the process `root` up, which has not yet exec'ed the program.
     [[nodiscard]] Result<void> seize(pid_t root);
-    // Serves until no thread is left. `root_gone(wait status)` is called when the root process has ended.
-    void serve(const std::function<void(int status)>& root_gone);
+    enum class Served : std::uint8_t { ended, asked };
+    // Serves until no thread is left, or a request waits (control.h). `root_gone(wait status)` is called when the root
+    // process has ended.
+    Served serve(const std::function<void(int status)>& root_gone);
+    // let_go.h and take_up.h. An error leaves everything as it was.
+    [[nodiscard]] Result<LetGo> let_go(const LetGoOptions& options);
+    [[nodiscard]] Result<TakenUp> take_up(const TakeUpOptions& options);
+    [[nodiscard]] pid_t root() const { return root_; }
 
    private:
     void handle(pid_t tid, int status);
@@ -74,6 +86,30 @@ class Supervisor {
     void on_syscall_stop(Thread& thread);
     void on_group_stop(Thread& thread, int stop_signal);
 
+    // tree_stop.cpp
+    [[nodiscard]] Result<void> stop_tree(std::chrono::milliseconds patience);
+    [[nodiscard]] bool all_parked() const;
+    [[nodiscard]] bool wait_parked(std::chrono::steady_clock::time_point until);
+    [[nodiscard]] std::string unparked() const;
+    void park(Thread& thread, int stop_signal);
+    void free_vfork_children();
+    void interrupt(const Thread& thread);
+    void continue_tree();
+    void detach_tree();
+    [[nodiscard]] std::optional<std::int64_t> call_now(Thread& thread, std::uint64_t number, std::span<const std::uint64_t> arguments);
+    enum class NextStop : std::uint8_t { wanted, interrupted, gone };
+    NextStop next_stop(Thread& thread, int wanted);
+    [[nodiscard]] bool end_call(Thread& thread, bool stopped_by_interrupt);
+    // let_go.cpp
+    [[nodiscard]] bool remove_traps(pid_t tid, AddressSpace& space, std::vector<ChangedByte>& changed, LetGo& done);
+    std::int64_t set_cpuid_faulting(Thread& thread, bool faults);
+    // take_up.cpp
+    [[nodiscard]] Result<void> seize_all(const TakeUpOptions& options);
+    [[nodiscard]] Result<bool> seize_one(pid_t process, pid_t tid);
+    [[nodiscard]] Result<void> take_spaces(TakenUp& done, std::vector<ChangedByte>& changed);
+    [[nodiscard]] Result<void> take_space(Thread& worker, TakenUp& done, std::vector<ChangedByte>& changed);
+    // take_over_x86_64.cpp: asks the lookup routine at this address, in the thread itself; nothing: it cannot be asked.
+    [[nodiscard]] std::optional<bool> answers_the_level(Thread& thread, std::uint64_t routine);
     // exec_stops.cpp
     Result<void> follow_vector(pid_t pid, AddressSpace& space, const Registers& registers);
     void level_program(Thread& thread);
@@ -109,6 +145,7 @@ class Supervisor {
     std::unordered_map<pid_t, Thread> threads_;
     pid_t root_ = 0;
     bool root_stopped_ = false;
+    bool stopping_ = false;            // threads that stop are parked: the tree is let go, or taken up
     std::size_t held_ = 0;             // threads in Phase::held
     bool can_suspend_filters_ = true;  // until the kernel says no
     std::uint64_t own_filters_ = 0;    // seccomp filters that every program of the tree has from us and before us

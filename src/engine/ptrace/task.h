@@ -35,6 +35,7 @@ struct AddressSpace {
     std::shared_ptr<const SavedVector> saved;
     inherit::HwcapWords known_words;  // of the saved vector, as of then
     inherit::AbiFamily abi = inherit::AbiFamily::x86;
+    bool untouched = false;          // of a process that is just taken up: not examined yet
     bool unknown_traps = false;      // a copy of one that was gone before it could be asked: `traps` is not complete
     std::vector<PlantedTrap> traps;  // by address
     std::vector<ReplacedSite> jumps;
@@ -59,6 +60,10 @@ struct Thread {
     bool leads_process = false;  // its number is the process's
     bool in_syscall = false;    // remote_call: between entry and exit
     int held_signal = 0;        // held: the signal of the stop (group-stop or 0)
+    bool parked = false;        // kept in a stop while the whole tree is (tree_stop.cpp)
+    int parked_signal = 0;      // parked: of the group-stop that it is in; 0: none
+    bool faults = false;        // has a fault of its own still to come: it is not interrupted before that
+    pid_t vfork_parent = 0;     // thread that waits until this process, its vfork child, execs or ends
     std::shared_ptr<AddressSpace> space;
 
     // exec_stub and remote_call: what to put back afterwards.

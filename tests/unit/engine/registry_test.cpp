@@ -215,7 +215,8 @@ TEST(Registry, ForgeriesAreReportedAndNotShown) {
         {"huge", "bytes", [] { seal(memory_file(std::size_t{1} << 40U)); }},
         {"zeros", "does not begin", [] { seal(memory_file(sizeof(layout::Record))); }},
         {"not sealed", "not sealed", [] { forge([](layout::Record&) {}, false); }},
-        {"newer", "version 2", [] { forge([](layout::Record& r) { r.version = 2; }); }},
+        {"newer", "version 3", [] { forge([](layout::Record& r) { r.version = 3; }); }},
+        {"in an unknown state", "unknown state", [] { forge([](layout::Record& r) { r.control.state = 77; }); }},
         {"text without end", "without an end", [] { forge([](layout::Record& r) { r.level.fill('x'); }); }},
         {"coverage without end", "without an end", [] { forge([](layout::Record& r) { r.coverage.fill('\n'); }); }},
         {"coverage of another shape", "without an end",
@@ -281,7 +282,7 @@ TEST(Registry, AMemberLeadsToItsTree) {
     ASSERT_TRUE(*tree);
     EXPECT_EQ((*tree)->supervisor, ::getpid());
     EXPECT_EQ(tracer_of(member.pid()).value_or(0), ::getpid());
-    const auto members = tree_members(::getpid());
+    const auto members = tree_members(**tree);
     ASSERT_EQ(members.size(), 1U);
     EXPECT_EQ(members[0].pid, member.pid());
     EXPECT_FALSE(members[0].name.empty());

@@ -1,0 +1,27 @@
+// Who is in a tree, from /proc.
+#pragma once
+
+#include <sys/types.h>
+
+#include <span>
+#include <vector>
+
+namespace cpulevel::engine::ptrace {
+
+struct ProcessParent {
+    pid_t process = 0, parent = 0;
+};
+
+// Every process that this one can see. Zombies are left out.
+[[nodiscard]] std::vector<ProcessParent> all_processes();
+// The roots that are in the list, and all that descend from them; parents before their children. Pure.
+[[nodiscard]] std::vector<pid_t> family_of(std::span<const pid_t> roots, std::span<const ProcessParent> all);
+[[nodiscard]] std::vector<pid_t> threads_of(pid_t process);  // /proc/PID/task; empty: gone
+
+// Do the two processes use one memory image (CLONE_VM)? Unknown counts as no.
+[[nodiscard]] bool share_memory(pid_t one, pid_t other);
+
+// Is the process in a cgroup of version 1 that is frozen (or freezing)? Its threads cannot be stopped then.
+[[nodiscard]] bool frozen_by_cgroup_v1(pid_t process);
+
+}  // namespace cpulevel::engine::ptrace
