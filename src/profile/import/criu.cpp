@@ -7,6 +7,7 @@
 // CRIU compel/arch/x86/src/lib/include/uapi/asm/cpu.h.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "profile/import/format.h"
