@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/view.h"
 #include "level/meet.h"
+#include "report/collect.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -21,6 +24,7 @@ namespace {
 struct Options {
     std::vector<std::string> nodes;
     std::string output;
+    std::string html;
     std::string name;
     std::string like;
     std::vector<std::string> allow;
@@ -102,6 +106,36 @@ std::string baseline_json(const level::Meet& meet) {
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
 
+// What a report shows: that many pools, and no more than a second of search for each.
+constexpr std::size_t kMostPools = 4;
+constexpr std::size_t kPoolBudget = 200000;
+
+// The day, in UTC. SOURCE_DATE_EPOCH (reproducible-builds.org) makes the page of the same nodes the same bytes.
+std::string today() {
+    std::time_t now = std::time(nullptr);
+    const char* given = std::getenv("SOURCE_DATE_EPOCH");
+    if (const auto epoch = parse_decimal(given == nullptr ? "" : given)) now = static_cast<std::time_t>(*epoch);
+    std::tm parts{};
+    if (::gmtime_r(&now, &parts) == nullptr) return {};
+    return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
+}
+
+Result<void> write_report(const std::string& path, const level::Meet& meet, const Nodes& nodes,
+                          const level::MeetOptions& how) {
+    const fleet::Fleet fleet = report::merge_alike(fleet::group(nodes));
+    std::vector<fleet::Pools> splits;
+    for (std::size_t pools = 2; pools <= kMostPools && pools < fleet.types.size(); ++pools) {
+        auto split = fleet::make_pools(
+            fleet, {.pools = pools, .lose_at_most = {}, .never_lose = {}, .values = {}, .meet = how, .budget = kPoolBudget});
+        if (!split) return std::unexpected(split.error());
+        if (split->pools.size() == pools) splits.push_back(*std::move(split));  // fewer: more gain nothing
+    }
+    report::Report report = report::collect(meet, fleet, how, splits);
+    report.made = today();
+    report.version = CPULEVEL_VERSION;
+    return write_output(path, report::page(report));
+}
+
 Result<int> baseline(const Options& options) {
     const auto nodes = load(options.nodes);
     if (!nodes) return std::unexpected(nodes.error());
@@ -109,6 +143,11 @@ Result<int> baseline(const Options& options) {
     if (!how) return std::unexpected(how.error());
     const auto meet = level::meet(*nodes, *how);
     if (!meet) return std::unexpected(meet.error());
+    if (!options.html.empty()) {
+        if (auto written = write_report(options.html, *meet, *nodes, *how); !written)
+            return std::unexpected(written.error());
+        if (options.html == "-") return 0;
+    }
     if (!options.output.empty()) {
         if (auto written = write_output(options.output, json_text(meet->level)); !written) {
             return std::unexpected(written.error());
@@ -136,6 +175,7 @@ Action setup(CLI::App& app) {
         ->type_name("NODE");
     app.add_option("-o,--output", options->output, "Write the level (JSON) to FILE; - prints it alone")
         ->type_name("FILE");
+    app.add_option("--html", options->html, "Write a report for the browser, one HTML page, to FILE")->type_name("FILE");
     app.add_option("--name", options->name, "The level's name")->type_name("NAME");
     app.add_option("--like", options->like, "The node whose vendor, model and brand programs see (the first)")
         ->type_name("NAME");
@@ -159,6 +199,7 @@ const Registration kRegistration(
          "The level shows a feature only if every node has it and everything that it needs; sizes that programs must "
          "provide for are the largest of all nodes. Vendors may be mixed.",
      .examples = "  cpulevel baseline *.json -o fleet.json\n"
+                 "  cpulevel baseline *.json --html report.html    the same to look at, in a browser\n"
                  "  cpulevel baseline a.json b.json --all          why each feature is lost\n"
                  "  cpulevel baseline a.json x86-64-v3             no more than x86-64-v3 of it\n"
                  "  cpulevel baseline a.json b.json --allow amx_tile --allow amx_int8\n",

@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 
+#include "level/named.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -89,40 +90,12 @@ std::string bullets(std::span<const std::string> notes, const View& view) {
     return text;
 }
 
-namespace {
-
-// The levels of a standard (psABI, Arm architecture versions) are steps of a ladder; the others name one product.
-bool is_standard(const arch::NamedLevel& level) {
-    return level.name.starts_with("x86-64") || level.name.starts_with("armv");
-}
-
-template <class Wanted>
-std::optional<std::string_view> largest_contained(const arch::FeatureTable& table, const arch::FeatureSet& set,
-                                                  Wanted wanted) {
-    const arch::NamedLevel* best = nullptr;
-    std::size_t best_size = 0;
-    for (const arch::NamedLevel& named : table.levels()) {
-        if (!wanted(named)) continue;
-        arch::FeatureSet members;
-        for (const arch::FeatureId id : named.features) members.insert(id);
-        if (!members.is_subset_of(set)) continue;
-        if (best == nullptr || members.size() > best_size) {
-            best = &named;
-            best_size = members.size();
-        }
-    }
-    if (best == nullptr) return std::nullopt;
-    return best->name;
-}
-
-}  // namespace
-
 std::optional<std::string_view> best_named_level(const arch::FeatureTable& table, const arch::FeatureSet& set) {
-    return largest_contained(table, set, is_standard);
+    return level::best_standard_level(table, set);
 }
 
 std::optional<std::string_view> best_product_level(const arch::FeatureTable& table, const arch::FeatureSet& set) {
-    return largest_contained(table, set, [](const arch::NamedLevel& level) { return !is_standard(level); });
+    return level::best_product_level(table, set);
 }
 
 }  // namespace cpulevel::cli

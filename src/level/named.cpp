@@ -122,4 +122,54 @@ Result<Level> level_of(const arch::FeatureTable& table, std::string name, const 
     return level;
 }
 
+namespace {
+
+bool is_standard(const arch::NamedLevel& named) {
+    return named.name.starts_with("x86-64") || named.name.starts_with("armv");
+}
+
+FeatureSet members(const arch::NamedLevel& named) {
+    FeatureSet set;
+    for (const arch::FeatureId id : named.features) set.insert(id);
+    return set;
+}
+
+template <class Wanted>
+std::optional<std::string_view> largest_contained(const arch::FeatureTable& table, const FeatureSet& set, Wanted wanted) {
+    const arch::NamedLevel* best = nullptr;
+    std::size_t best_size = 0;
+    for (const arch::NamedLevel& named : table.levels()) {
+        if (!wanted(named)) continue;
+        const FeatureSet wants = members(named);
+        if (!wants.is_subset_of(set)) continue;
+        if (best == nullptr || wants.size() > best_size) {
+            best = &named;
+            best_size = wants.size();
+        }
+    }
+    if (best == nullptr) return std::nullopt;
+    return best->name;
+}
+
+}  // namespace
+
+std::vector<const arch::NamedLevel*> standard_levels(const arch::FeatureTable& table) {
+    std::vector<const arch::NamedLevel*> result;
+    for (const arch::NamedLevel& named : table.levels()) {
+        const bool again = std::ranges::any_of(result, [&](const arch::NamedLevel* other) {
+            return members(*other) == members(named);  // armv8-a is another name of armv8.0-a
+        });
+        if (is_standard(named) && !again) result.push_back(&named);
+    }
+    return result;
+}
+
+std::optional<std::string_view> best_standard_level(const arch::FeatureTable& table, const FeatureSet& set) {
+    return largest_contained(table, set, is_standard);
+}
+
+std::optional<std::string_view> best_product_level(const arch::FeatureTable& table, const FeatureSet& set) {
+    return largest_contained(table, set, [](const arch::NamedLevel& named) { return !is_standard(named); });
+}
+
 }  // namespace cpulevel::level
