@@ -2,19 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <ctime>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/html_report.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
 #include "cli/view.h"
+#include "cli/view_holders.h"
+#include "fleet/types.h"
 #include "level/meet.h"
-#include "report/collect.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -106,60 +106,37 @@ std::string baseline_json(const level::Meet& meet) {
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
 
-// What a report shows: that many pools, and no more than a second of search for each.
-constexpr std::size_t kMostPools = 4;
-constexpr std::size_t kPoolBudget = 200000;
-
-// The day, in UTC. SOURCE_DATE_EPOCH (reproducible-builds.org) makes the page of the same nodes the same bytes.
-std::string today() {
-    std::time_t now = std::time(nullptr);
-    const char* given = std::getenv("SOURCE_DATE_EPOCH");
-    if (const auto epoch = parse_decimal(given == nullptr ? "" : given)) now = static_cast<std::time_t>(*epoch);
-    std::tm parts{};
-    if (::gmtime_r(&now, &parts) == nullptr) return {};
-    return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
-}
-
-Result<void> write_report(const std::string& path, const level::Meet& meet, const Nodes& nodes,
-                          const level::MeetOptions& how) {
-    const fleet::Fleet fleet = report::merge_alike(fleet::group(nodes));
-    std::vector<fleet::Pools> splits;
-    for (std::size_t pools = 2; pools <= kMostPools && pools < fleet.types.size(); ++pools) {
-        auto split = fleet::make_pools(
-            fleet, {.pools = pools, .lose_at_most = {}, .never_lose = {}, .values = {}, .meet = how, .budget = kPoolBudget});
-        if (!split) return std::unexpected(split.error());
-        if (split->pools.size() == pools) splits.push_back(*std::move(split));  // fewer: more gain nothing
-    }
-    report::Report report = report::collect(meet, fleet, how, splits);
-    report.made = today();
-    report.version = CPULEVEL_VERSION;
-    return write_output(path, report::page(report));
+// Standard output holds one thing.
+Result<void> check_outputs(const Options& options) {
+    if ((options.html == "-") + (options.output == "-") + options.json < 2) return {};
+    return usage_error("several outputs for standard output", {}, {}, "give --html or -o a file's name");
 }
 
 Result<int> baseline(const Options& options) {
+    if (auto good = check_outputs(options); !good) return std::unexpected(good.error());
     const auto nodes = load(options.nodes);
     if (!nodes) return std::unexpected(nodes.error());
     const auto how = meet_options(options, *nodes);
     if (!how) return std::unexpected(how.error());
     const auto meet = level::meet(*nodes, *how);
     if (!meet) return std::unexpected(meet.error());
-    if (!options.html.empty()) {
-        if (auto written = write_report(options.html, *meet, *nodes, *how); !written)
-            return std::unexpected(written.error());
-        if (options.html == "-") return 0;
-    }
     if (!options.output.empty()) {
         if (auto written = write_output(options.output, json_text(meet->level)); !written) {
             return std::unexpected(written.error());
         }
-        if (options.output == "-") return 0;
     }
+    if (!options.html.empty()) {
+        if (auto written = write_html_report(options.html, *meet, fleet::group(*nodes), *how); !written)
+            return std::unexpected(written.error());
+    }
+    if (options.output == "-" || options.html == "-") return 0;
     std::string told;
     if (options.json) {
         told = baseline_json(*meet);
     } else {
         const View view = View::of_standard_output(options.all);
-        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view);
+        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view) +
+               holders_text(*meet, fleet::group(*nodes), *how, view);
         if (!options.output.empty())
             told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
                                 safe(options.output), safe(options.output));

@@ -84,6 +84,10 @@ std::string features_by_group(const arch::FeatureTable& table, const arch::Featu
     return text;
 }
 
+std::string features_heading(const arch::FeatureTable& table, const arch::FeatureSet& set, const View& view) {
+    return fmt::format("Features ({})", (view.all ? set : user_features(table, set)).size());
+}
+
 std::string bullets(std::span<const std::string> notes, const View& view) {
     std::string text;
     for (const std::string& note : notes) text += "  - " + wrap(safe(note), view.width, 4) + "\n";

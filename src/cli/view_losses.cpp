@@ -17,11 +17,12 @@ std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile>
     Table rows({"node", "level", "features", "alone costs", "CPU"});
     rows.align(2, Align::right).align(3, Align::right);
     for (const profile::NodeProfile& node : nodes) {
+        const arch::FeatureTable& table = arch::table(node.architecture);
         const auto named = best_named_level(arch::table(node.architecture), node.features);
         const std::size_t alone = guilt.alone(node.name, arch::table(node.architecture));
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
-        rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", node.features.size()),
+        rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", (view.all ? node.features : user_features(table, node.features)).size()),
                       alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)), safe(brand)});
     }
     return rows.text(view.style, view.width);
@@ -135,7 +136,10 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
 
     text += "\n";
     if (meet.losses.empty()) return text + heading(view, "Nothing is lost: the nodes have the same features");
-    text += heading(view, fmt::format("Lost: {} that some node has", plural(meet.losses.size(), "feature")));
+    const std::size_t usable = static_cast<std::size_t>(
+        std::ranges::count_if(meet.losses, [&](const Loss& loss) { return view.all || table[loss.feature].user; }));
+    text += heading(view, fmt::format("Lost: {} that some node has{}", plural(usable, "feature"),
+                                      view.all ? "" : " and programs can use"));
     if (view.all) return text + every_loss(meet.losses, table, view);
     for (const BlameGroup& group : guilt.groups) text += group_text(group, nodes, table, view);
     const auto kernel_only =

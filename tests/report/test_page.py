@@ -368,6 +368,24 @@ class Page(unittest.TestCase):
         self.assertEqual(run("baseline", "/nonexistent", "--html", page).returncode, 2)
         self.assertEqual(page.read_text(), "old")
 
+    def test_several_outputs(self):
+        page, level = self.folder / "both.html", self.folder / "both.json"
+        both = run("baseline", *self.nodes, "--html", page, "-o", level, "--json")
+        self.assertEqual(both.returncode, 0, both.stderr)
+        self.assertEqual(json.loads(both.stdout)["level"], json.loads(level.read_text()))
+        self.assertTrue(page.read_text().startswith("<!DOCTYPE html>"))
+        level.unlink()
+        printed = run("baseline", *self.nodes, "--html", "-", "-o", level)
+        self.assertEqual(printed.stdout, page.read_text())
+        self.assertTrue(level.exists())
+        for pair in (("--html", "-", "--json"), ("--html", "-", "-o", "-")):
+            done = run("baseline", *self.nodes, *pair)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("standard output", done.stderr)
+        full = run("baseline", *self.nodes, "--html", "/nonexistent/page.html")
+        self.assertEqual(full.returncode, 2)
+        self.assertIn("/nonexistent/page.html", full.stderr)
+
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
