@@ -141,7 +141,7 @@ std::string removals_text(const std::vector<Removal>& ranked, const std::vector<
         further.add_row({labels(step, fleet), with_commas(all - step.nodes), fmt::format("{}", gained.size()),
                          some_names(table, gained, view)});
     }
-    return text + "\n" + heading(view, "Step by step, the most for the fewest nodes first") +
+    return text + "\n" + heading(view, "Step by step: what those that stay gain, for the fewest that go") +
            further.text(view.style, view.width);
 }
 

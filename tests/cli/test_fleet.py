@@ -52,7 +52,8 @@ class Fleet(unittest.TestCase):
         tar = self.path / "nodes.tar.gz"
         subprocess.run(["tar", "-C", self.path, "-czf", tar, "nodes"], check=True)
         self.assertEqual(self.features(tar), wanted)
-        self.assertEqual(self.features("-", input=None, stdin=open(tar, "rb")), wanted)
+        with open(tar, "rb") as packed:
+            self.assertEqual(self.features("-", stdin=packed), wanted)
         lines = "".join(json.dumps(node(number)) + "\n" for number in range(100))
         self.assertEqual(self.features("-", input=lines), wanted)
         etcd = {"kvs": [{"key": base64.b64encode(b"/n/%d" % n).decode(),
@@ -175,4 +176,7 @@ class Fleet(unittest.TestCase):
 
 if __name__ == "__main__":
     PROGRAM = os.path.abspath(sys.argv.pop(1))
-    unittest.main()
+    result = unittest.main(exit=False, verbosity=2).result
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad - len(result.skipped)} passed, {bad} failed, {len(result.skipped)} skipped")
+    sys.exit(1 if bad else 0)
