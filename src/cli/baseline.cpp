@@ -151,7 +151,7 @@ nlohmann::json largest_json(const std::optional<level::Largest>& largest) {
     return {{"bytes", largest->bytes}, {"node", largest->node}};
 }
 
-std::string baseline_json(const level::Meet& meet) {
+std::string baseline_json(const level::Meet& meet, std::span<const level::ToCollect> collect) {
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     nlohmann::json losses = nlohmann::json::array();
     for (const level::Loss& loss : meet.losses) losses.push_back(loss_json(loss, table));
@@ -204,7 +204,7 @@ Result<int> baseline(const Options& options) {
     if (output == "-" || options.html == "-") return status;
     std::string told;
     if (options.json) {
-        told = baseline_json(*meet);
+        told = baseline_json(*meet, collect);
     } else {
         const View view = View::of_standard_output(options.all);
         told = describe(meet->level, view) + "\n" + losses_text(*meet, made->nodes, made->counts, view) +
