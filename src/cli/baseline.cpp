@@ -16,6 +16,7 @@
 #include "cli/view_types.h"
 #include "fleet/change.h"
 #include "fleet/kept.h"
+#include "level/collect.h"
 #include "level/meet.h"
 #include "util/file.h"
 #include "util/text.h"
@@ -157,7 +158,7 @@ std::string baseline_json(const level::Meet& meet, std::span<const level::ToColl
     for (const level::Loss& loss : meet.losses) losses.push_back(loss_json(loss, table));
     return to_text({{"level", nlohmann::json::parse(json_text(meet.level))},
                     {"losses", std::move(losses)},
-                    {"collect", collect_json(meet)},
+                    {"collect", collect_json(collect, table)},
                     {"xsave_area", largest_json(meet.xsave_area)},
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
@@ -202,13 +203,15 @@ Result<int> baseline(const Options& options) {
         }
     }
     if (output == "-" || options.html == "-") return status;
+    const arch::FeatureTable& table = arch::table(meet->level.architecture);
+    const auto collect = level::what_to_collect(table, made->nodes, meet->level);
     std::string told;
     if (options.json) {
         told = baseline_json(*meet, collect);
     } else {
         const View view = View::of_standard_output(options.all);
         told = describe(meet->level, view) + "\n" + losses_text(*meet, made->nodes, made->counts, view) +
-               holders_text(*meet, made->fleet, *how, view);
+               holders_text(*meet, made->fleet, *how, view) + collect_text(collect, table, view);
         if (!output.empty())
             told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
                                 safe(output), safe(output));

@@ -30,11 +30,10 @@ std::string not_told(const level::ToCollect& open, const arch::FeatureTable& tab
 
 }  // namespace
 
-std::string collect_text(const level::Meet& meet, const View& view) {
-    if (meet.collect.empty()) return {};
-    const arch::FeatureTable& table = arch::table(meet.level.architecture);
+std::string collect_text(std::span<const level::ToCollect> list, const arch::FeatureTable& table, const View& view) {
+    if (list.empty()) return {};
     std::string text = "\n" + heading(view, "To be certain, collect more");
-    for (const level::ToCollect& open : meet.collect) {
+    for (const level::ToCollect& open : list) {
         text += "  " + wrap(safe(fmt::format("{} ({})", join_some(open.nodes), open.origin)), view.width, 4) + "\n";
         text += "    not told: " + wrap(not_told(open, table, view), view.width, 14) + "\n";
         text += "    " + wrap(open.how, view.width, 4) + "\n";
@@ -42,11 +41,10 @@ std::string collect_text(const level::Meet& meet, const View& view) {
     return text;
 }
 
-nlohmann::json collect_json(const level::Meet& meet) {
-    const arch::FeatureTable& table = arch::table(meet.level.architecture);
-    nlohmann::json list = nlohmann::json::array();
-    for (const level::ToCollect& open : meet.collect) {
-        list.push_back({{"nodes", open.nodes},
+nlohmann::json collect_json(std::span<const level::ToCollect> list, const arch::FeatureTable& table) {
+    nlohmann::json result = nlohmann::json::array();
+    for (const level::ToCollect& open : list) {
+        result.push_back({{"nodes", open.nodes},
                         {"origin", open.origin},
                         {"features", feature_names(table, open.features)},
                         {"xsave_layout", open.xsave_layout},
@@ -54,7 +52,7 @@ nlohmann::json collect_json(const level::Meet& meet) {
                         {"registers", open.registers},
                         {"how", open.how}});
     }
-    return list;
+    return result;
 }
 
 }  // namespace cpulevel::cli

@@ -2,15 +2,17 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 
 #include "cli/view.h"
-#include "level/meet.h"
+#include "level/collect.h"
 
 namespace cpulevel::cli {
 
 // Empty where everything is told.
-[[nodiscard]] std::string collect_text(const level::Meet& meet, const View& view);
-[[nodiscard]] nlohmann::json collect_json(const level::Meet& meet);
+[[nodiscard]] std::string collect_text(std::span<const level::ToCollect> list, const arch::FeatureTable& table,
+                                       const View& view);
+[[nodiscard]] nlohmann::json collect_json(std::span<const level::ToCollect> list, const arch::FeatureTable& table);
 
 }  // namespace cpulevel::cli

@@ -5,7 +5,6 @@
 
 #include "cli/blame.h"
 #include "cli/view.h"
-#include "cli/view_collect.h"
 #include "cli/view_types.h"
 #include "util/text.h"
 
@@ -185,13 +184,13 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
 
     text += "\n";
     if (meet.losses.empty()) {
-        return text + heading(view, "Nothing is lost: the nodes have the same features") + collect_text(meet, view);
+        return text + heading(view, "Nothing is lost: the nodes have the same features");
     }
     const std::size_t usable = static_cast<std::size_t>(
         std::ranges::count_if(meet.losses, [&](const Loss& loss) { return view.all || table[loss.feature].user; }));
     text += heading(view, fmt::format("Lost: {} that some node has{}", plural(usable, "feature"),
                                       view.all ? "" : " and programs can use"));
-    if (view.all) return text + every_loss(meet.losses, table, view) + collect_text(meet, view);
+    if (view.all) return text + every_loss(meet.losses, table, view);
     for (const BlameGroup& group : guilt.groups) text += group_text(group, nodes, table, view);
     const auto kernel_only =
         std::ranges::count_if(meet.losses, [&](const Loss& loss) { return !table[loss.feature].user; });
@@ -207,7 +206,7 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
     const bool unknown = std::ranges::any_of(meet.losses, [](const Loss& loss) { return !loss.undescribed.empty(); });
     if (off) text += "  " + view.style.faint("*: the CPU has it, the system does not enable it") + "\n";
     if (unknown) text += "  " + view.style.faint("?: nobody lacks it, but some description does not say") + "\n";
-    return text + collect_text(meet, view);
+    return text;
 }
 
 }  // namespace cpulevel::cli

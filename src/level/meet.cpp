@@ -112,7 +112,6 @@ Result<Meet> meet(Nodes nodes, const MeetOptions& options) {
         level.minimum_signal_stack = result.signal_stack->bytes;
         level.minimum_signal_stack_node = result.signal_stack->node;
     }
-    result.collect = what_to_collect(table, nodes, level);
     if (level.architecture != arch::Architecture::x86_64) return result;
 
     result.xsave_area = largest_area(table, nodes, level.warnings);

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "arch/feature.h"
-#include "level/collect.h"
 #include "level/level.h"
 #include "profile/node_profile.h"
 #include "util/error.h"
@@ -55,7 +54,6 @@ struct Meet {
     std::vector<Loss> losses;               // in the order of the feature table
     std::optional<Largest> xsave_area;      // x86: the largest standard-format area, also where OSXSAVE is hidden
     std::optional<Largest> signal_stack;    // AT_MINSIGSTKSZ
-    std::vector<ToCollect> collect;         // whose descriptions leave what open
 };
 
 // Errors (refused): no nodes, nodes of several architectures, registers with rule EQUAL that differ, features in

@@ -21,7 +21,7 @@ namespace {
 using arch::Register;
 
 constexpr std::string_view kCommonMagic = "\x19\x43\x56\x54";   // IMG_COMMON_MAGIC; images before v1.1 begin below
-constexpr std::string_view kCpuinfoMagic = "\x13\x40\x61\x40";  // CPUINFO_MAGIC
+constexpr std::string_view kCpuinfoMagic = "\x13\x40\x40\x61";  // CPUINFO_MAGIC
 
 std::string_view without_magic(std::string_view text) {
     if (text.starts_with(kCommonMagic)) text.remove_prefix(kCommonMagic.size());

@@ -78,7 +78,7 @@ TEST(Importers, EveryPrefixOfEachIsReadOrRefused) {
         const std::string whole = fixture(name);
         for (std::size_t length = 1; length < whole.size(); length += whole.size() / 150 + 1) {
             const auto result = import_text(whole.substr(0, length), name);
-            if (!result) EXPECT_FALSE(result.error().why.empty()) << name << " cut at " << length;
+            EXPECT_TRUE(result || !result.error().why.empty()) << name << " cut at " << length;
         }
     }
 }
@@ -143,7 +143,7 @@ TEST(Importers, LibvirtModelsAndFeatures) {
     EXPECT_EQ(host.identity.family, 26U);
     EXPECT_EQ(says(host, "avx512f"), "yes");  // listed
     EXPECT_EQ(says(host, "sse2"), "yes");     // of the model kvm64
-    EXPECT_EQ(says(host, "sse4a"), "unknown");
+    EXPECT_EQ(says(host, "xop"), "unknown");
     const auto guest = imported("virsh_domcapabilities.xml");
     EXPECT_EQ(says(guest, "avx2"), "yes");   // of the model EPYC
     EXPECT_EQ(says(guest, "rdseed"), "no");  // policy disable, though the model has it
@@ -166,7 +166,7 @@ TEST(Importers, HostileXmlIsRefused) {
     EXPECT_THAT(error_of("<cpu><model>Penryn</mode></cpu>"), HasSubstr("mismatched"));
     EXPECT_THAT(error_of("<cpu><model>&lol;</model></cpu>"), HasSubstr("undefined entity"));
     EXPECT_THAT(error_of("<cpudata arch='x86'><cpuid eax_in='zzz'/></cpudata>"), HasSubstr("eax_in"));
-    EXPECT_THAT(error_of("<cpudata arch='arm'/>"), HasSubstr("only x86"));
+    EXPECT_THAT(error_of("<cpudata arch='arm'/>"), HasSubstr("architecture"));
     EXPECT_THAT(error_of("<cpu><arch>x86_64</arch></cpu>"), HasSubstr("neither a known CPU model"));
 }
 
@@ -199,20 +199,20 @@ TEST(Importers, CriuWordsAreRegistersOfCpuid) {
     image[14] = '\x7f';  // the length of the inner message
     EXPECT_THAT(error_of(image), HasSubstr("damaged protobuf"));
     EXPECT_THAT(error_of(std::string("\x19\x43\x56\x54\x01\x02\x03\x04", 8)), HasSubstr("not cpuinfo.img"));
-    EXPECT_THAT(error_of(std::string("\x19\x43\x56\x54\x13\x40\x61\x40\x00\x00\x00\x00", 12)), HasSubstr("describes no CPU"));
+    EXPECT_THAT(error_of(std::string("\x19\x43\x56\x54\x13\x40\x40\x61\x00\x00\x00\x00", 12)), HasSubstr("describes no CPU"));
 }
 
 TEST(Importers, CriuOfPowerAndS390) {
     using namespace std::string_literals;
     // ppc64_entry (2) { endian (1) = 1, hwcap (2) = 0xdc0065c2, hwcap = 0xeff00000 }; s390_entry (3) { hwcap (2) = 0x3ff }
     const auto power = import_text(
-        "\x19\x43\x56\x54\x13\x40\x61\x40\x10\0\0\0\x12\x0e\x08\x01\x10\xc2\xcb\x81\xe0\x0d\x10\x80\x80\xc0\xff\x0e"s, "p");
+        "\x19\x43\x56\x54\x13\x40\x40\x61\x10\0\0\0\x12\x0e\x08\x01\x10\xc2\xcb\x81\xe0\x0d\x10\x80\x80\xc0\xff\x0e"s, "p");
     ASSERT_TRUE(power) << power.error().message();
     EXPECT_EQ(power->front().architecture, Architecture::ppc64le);
     EXPECT_EQ(power->front().hwcap[0], 0xdc0065c2U);
     EXPECT_EQ(says(power->front(), "vsx"), "yes");
     EXPECT_EQ(says(power->front(), "mma"), "no");
-    const auto s390 = import_text("\x19\x43\x56\x54\x13\x40\x61\x40\x05\0\0\0\x1a\x03\x10\xff\x07"s, "z");
+    const auto s390 = import_text("\x19\x43\x56\x54\x13\x40\x40\x61\x05\0\0\0\x1a\x03\x10\xff\x07"s, "z");
     ASSERT_TRUE(s390) << s390.error().message();
     EXPECT_EQ(s390->front().hwcap[0], 0x3ffU);
     EXPECT_EQ(says(s390->front(), "vx"), "no");
@@ -296,7 +296,7 @@ TEST(Importers, EveryFormatHasANameOfItsOwnAndFromOverridesTheContent) {
         EXPECT_TRUE(names.insert(format.name).second) << format.name;
         EXPECT_FALSE(format.title.empty());
     }
-    EXPECT_THAT(error_of(fixture("lscpu_x86.json"), "nfd"), HasSubstr("no Node"));
+    EXPECT_THAT(error_of(fixture("lscpu_x86.json"), "nfd"), HasSubstr("architecture is not told"));
     const auto by_name = import_text(fixture("lscpu_x86.json"), "x", "lscpu");
     EXPECT_TRUE(by_name);
 }

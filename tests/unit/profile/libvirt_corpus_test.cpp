@@ -157,7 +157,10 @@ TEST_F(LibvirtCorpus, OurModelsPromiseNoMoreThanItsModels) {
         const FeatureSet libvirt = features_of(std::string(model.name));
         if (libvirt.empty()) continue;  // a versioned name, or one that only QEMU has
         ++compared;
+        // The system's to set, and what AVX needs: no model names it, every guest with AVX has it.
+        const auto osxsave = test::id("osxsave");
         for (const arch::FeatureId id : model.features) {
+            if (id == osxsave) continue;
             EXPECT_TRUE(libvirt.contains(id)) << model.name << " of libvirt has no " << x86()[id].name;
         }
     }
@@ -169,8 +172,8 @@ TEST_F(LibvirtCorpus, EveryFileImports) {
     for (const auto& entry : fs::directory_iterator(folder_)) {
         if (!entry.is_regular_file()) continue;
         const auto profile = load_profile(entry.path().string());
-        EXPECT_TRUE(profile) << profile.error().message();
-        if (profile) EXPECT_FALSE(profile->features.empty());
+        ASSERT_TRUE(profile) << profile.error().message();
+        EXPECT_FALSE(profile->features.empty());
         ++seen;
     }
     EXPECT_GT(seen, 50U);
