@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fleet/what_if.h"
+#include "level/named.h"
 #include "report/fold_names.h"
 #include "util/text.h"
 
@@ -13,7 +14,6 @@ namespace cpulevel::cli {
 namespace {
 
 constexpr std::size_t kAlone = 3;  // types told one by one
-constexpr std::size_t kSteps = 3;  // of leaving out several
 constexpr std::size_t kNames = 6;  // folded names in a line
 
 std::string names_of(const fleet::Fleet& fleet, const fleet::Removal& removal) {
@@ -28,6 +28,35 @@ std::string names_of(const fleet::Fleet& fleet, const fleet::Removal& removal) {
     return safe(join(folded, ", ") + (more > 0 ? fmt::format(" and {} more", more) : std::string{}));
 }
 
+// For each standard level that is out of reach: leaving out all that have it not.
+std::vector<fleet::Removal> ladder(const level::Meet& meet, const fleet::Fleet& fleet, const level::MeetOptions& how) {
+    std::vector<fleet::Removal> result;
+    const auto examples = fleet::representatives(fleet);
+    level::MeetOptions others_how = how;
+    others_how.chosen = 0;
+    for (const arch::NamedLevel* named : level::standard_levels(arch::table(meet.level.architecture))) {
+        arch::FeatureSet wants;
+        for (const arch::FeatureId id : named->features) wants.insert(id);
+        if (wants.is_subset_of(meet.level.features)) continue;
+        fleet::Removal removal;
+        std::vector<profile::NodeProfile> others;
+        for (std::size_t type = 0; type < fleet.types.size(); ++type) {
+            if (wants.is_subset_of(examples[type].features)) {
+                others.push_back(examples[type]);
+            } else {
+                removal.types.push_back(type);
+                removal.nodes += fleet.types[type].count;
+            }
+        }
+        if (others.empty() || removal.types.size() < 2) continue;  // one type is told by itself
+        const auto without = level::meet(others, others_how);
+        if (!without) continue;
+        removal.gained = without->level.features - meet.level.features;
+        result.push_back(std::move(removal));
+    }
+    return result;
+}
+
 }  // namespace
 
 std::string holders_text(const level::Meet& meet, const fleet::Fleet& fleet, const level::MeetOptions& how,
@@ -35,8 +64,7 @@ std::string holders_text(const level::Meet& meet, const fleet::Fleet& fleet, con
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     const auto values = fleet::default_values(table);
     const auto alone = fleet::rank_removals(fleet, how, values);
-    const auto steps = fleet::removal_steps(fleet, how, values);
-    if (!alone || !steps) return {};
+    if (!alone) return {};
 
     Table rows({"without", "nodes", "features more", "level"});
     rows.align(1, Align::right).align(2, Align::right);
@@ -49,10 +77,7 @@ std::string holders_text(const level::Meet& meet, const fleet::Fleet& fleet, con
                       then == now ? "the same" : view.style.good(then.value_or("-"))});
     };
     for (std::size_t i = 0; i < alone->size() && i < kAlone; ++i) add((*alone)[i]);
-    std::size_t shown = 0;
-    for (const fleet::Removal& step : *steps) {
-        if (step.types.size() > 1 && ++shown <= kSteps) add(step);
-    }
+    for (const fleet::Removal& removal : ladder(meet, fleet, how)) add(removal);
     if (rows.empty()) return {};
     return "\n" + heading(view, "Who holds it down") + rows.text(view.style, view.width);
 }
