@@ -153,7 +153,10 @@ std::string data_json(const Prepared& prepared) {
         features[fmt::format("{}", id.value)] = feature_json(prepared, id);
     });
     nlohmann::json types = nlohmann::json::array();
-    std::size_t left = prepared.limits.name_bytes;
+    // Types take room as well: a name, numbers, the words around them.
+    constexpr std::size_t kTypeBytes = 150;
+    std::size_t left = prepared.limits.name_bytes -
+                       std::min(prepared.limits.name_bytes, prepared.types.size() * kTypeBytes);
     for (std::size_t i = 0; i < prepared.types.size(); ++i) types.push_back(type_json(prepared, i, left));
     const nlohmann::json data = {{"features", std::move(features)}, {"types", std::move(types)}};
     return inside_script(data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
