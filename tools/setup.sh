@@ -5,7 +5,7 @@ set -eu
 
 # The compiler, the build, and the libraries that we link (docs/decisions/001-foundations.md).
 build='ca-certificates ccache clang-19 cmake g++ libbenchmark-dev libbpf-dev libcapstone-dev libcli11-dev libelf-dev
-  libfmt-dev libgmock-dev libgtest-dev make ninja-build nlohmann-json3-dev python3 scdoc zlib1g-dev'
+  libexpat1-dev libfmt-dev libgmock-dev libgtest-dev make ninja-build nlohmann-json3-dev python3 scdoc zlib1g-dev'
 # What `make demo` runs bare and levelled.
 demo='openssl python3'
 # Real programs that the system tests run, compilers for the victims, clang for the fuzz targets. Not gcc-multilib: it

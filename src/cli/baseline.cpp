@@ -11,6 +11,8 @@
 #include "cli/level_argument.h"
 #include "cli/output.h"
 #include "cli/view.h"
+#include "cli/view_collect.h"
+#include "level/collect.h"
 #include "level/meet.h"
 #include "util/text.h"
 
@@ -92,12 +94,13 @@ nlohmann::json largest_json(const std::optional<level::Largest>& largest) {
     return {{"bytes", largest->bytes}, {"node", largest->node}};
 }
 
-std::string baseline_json(const level::Meet& meet) {
+std::string baseline_json(const level::Meet& meet, std::span<const level::ToCollect> collect) {
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     nlohmann::json losses = nlohmann::json::array();
     for (const level::Loss& loss : meet.losses) losses.push_back(loss_json(loss, table));
     return to_text({{"level", nlohmann::json::parse(json_text(meet.level))},
                     {"losses", std::move(losses)},
+                    {"collect", collect_json(collect, table)},
                     {"xsave_area", largest_json(meet.xsave_area)},
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
@@ -115,12 +118,15 @@ Result<int> baseline(const Options& options) {
         }
         if (options.output == "-") return 0;
     }
+    const arch::FeatureTable& table = arch::table(meet->level.architecture);
+    const auto collect = level::what_to_collect(table, *nodes, meet->level);
     std::string told;
     if (options.json) {
-        told = baseline_json(*meet);
+        told = baseline_json(*meet, collect);
     } else {
         const View view = View::of_standard_output(options.all);
-        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view);
+        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view) +
+               collect_text(collect, table, view);
         if (!options.output.empty())
             told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
                                 safe(options.output), safe(options.output));

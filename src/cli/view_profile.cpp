@@ -70,6 +70,11 @@ std::string describe(const profile::NodeProfile& node, const View& view) {
     std::string text = facts.text(view.style, view.width);
     text += "\n" + heading(view, fmt::format("Features ({})", node.features.size()));
     text += features_by_group(table, node.features, view);
+    const auto unknown = table.all() - node.known;
+    if (!unknown.empty()) {
+        text += "\n" + heading(view, fmt::format("Not known ({})", unknown.size()));
+        text += features_by_group(table, unknown, view);
+    }
     if (!node.notes.empty()) text += "\n" + heading(view, "Notes") + bullets(node.notes, view);
     return text;
 }
