@@ -158,10 +158,12 @@ class Reader {
             known.insert(id);
             if ((words[word->index] >> place.bit & 1U) != 0) features.insert(id);
         });
-        // CRIU clears what it does not carry (its component mask), whether the CPU has it or not.
+        // CRIU clears what it does not carry (its component mask), whether the CPU has it or not. x87 and SSE state it carries
+        // without naming them in the mask.
+        constexpr std::uint64_t kLegacy = 3;
         if (state != 0) {
             known.for_each([&](arch::FeatureId id) {
-                if ((table[id].xcr0 & ~state) != 0 && !features.contains(id)) uncertain_.insert(id);
+                if ((table[id].xcr0 & ~(state | kLegacy)) != 0 && !features.contains(id)) uncertain_.insert(id);
             });
         }
         return add(arch::Architecture::x86_64, features, known - uncertain_);

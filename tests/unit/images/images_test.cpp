@@ -197,7 +197,7 @@ TEST(Images, CutAndDamagedFiles) {
     put_checkpoint(folder);
     for (const char* name : {"inventory.img", "pstree.img", "core-42.img", "mm-42.img", "files.img", "pagemap-42.img"}) {
         const std::string whole = *read_file(folder.path() + "/" + name);
-        for (std::size_t size = 0; size < whole.size(); size += whole.size() < 100 ? 1 : 7) {
+        for (std::size_t size = 0; size < whole.size(); size += whole.size() < 100 ? 1U : 7U) {
             folder.put(name, std::string_view(whole).substr(0, size));
             const auto checkpoint = read_checkpoint(folder.path());
             if (!checkpoint) {
