@@ -5,17 +5,18 @@ set -eu
 
 # The compiler, the build, and the libraries that we link (docs/decisions/001-foundations.md).
 build='ca-certificates ccache clang-19 cmake g++ libbenchmark-dev libbpf-dev libcapstone-dev libcli11-dev libelf-dev
-  libfmt-dev libgmock-dev libgtest-dev make ninja-build nlohmann-json3-dev python3 scdoc zlib1g-dev'
+  libexpat1-dev libfmt-dev libgmock-dev libgtest-dev make ninja-build nlohmann-json3-dev python3 scdoc zlib1g-dev'
 # What `make demo` runs bare and levelled.
 demo='openssl python3'
 # Real programs that the system tests run, compilers for the victims, clang for the fuzz targets. Not gcc-multilib: it
 # conflicts with the cross compilers of the lab; gcc-12-multilib does not.
-# The libraries, libvirt, rr and xmllint are what exports are held against.
-test='bubblewrap clang-19 cpuid default-jre-headless file gcc-12-multilib gdb git golang-go libclang-rt-19-dev libdnnl2
-  libopenblas0-pthread libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils musl-tools nodejs openssl procps
-  python3-jsonschema python3-numpy python3-yaml rr rustc strace util-linux'
+# The libraries, libvirt, rr and xmllint are what exports are held against; Chromium is what reports are opened in.
+test='bubblewrap chromium chromium-driver clang-19 cpuid default-jre-headless file gcc-12-multilib gdb git golang-go
+  libclang-rt-19-dev libdnnl2 libopenblas0-pthread libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
+  musl-tools nodejs openssl poppler-utils procps python3-jsonschema python3-numpy python3-selenium python3-yaml rr rustc
+  strace util-linux'
 # Cross compilers for arm64 (and its 32-bit programs), and the emulators.
-lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf qemu-system-arm qemu-system-x86'
+lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf mmdebstrap qemu-system-arm qemu-system-x86'
 bench='openssl proot qemu-user strace'
 lint='clang-format-19 clang-tidy-19 shellcheck'
 

@@ -8,40 +8,21 @@
 #include "audit/judge.h"
 #include "audit/live/snapshot_of.h"
 #include "engine/bpf/process_tree.h"
-#include "profile/derive.h"
-#include "profile/native.h"
-#include "profile/probe.h"
 
 namespace cpulevel::audit {
-namespace {
-
-// Where this machine's XSAVE components stand: as its CPUs tell it to us.
-std::optional<profile::XsaveLayout> layout_here() {
-    if (!profile::native::has_cpuid()) return std::nullopt;
-    const auto dump = profile::dump_cpuid_here();
-    if (!dump) return std::nullopt;
-    const auto leaf = arch::find(*dump, 1);
-    constexpr std::uint32_t kOsxsave = 1U << 27U;
-    if (!leaf || (leaf->ecx & kOsxsave) == 0) return std::nullopt;
-    const auto layout = profile::xsave_layout(*dump, profile::native::xgetbv());
-    return layout ? *layout : std::nullopt;
-}
-
-}  // namespace
-
 Result<Report> audit_process(pid_t pid, const Target& target, const ProcessOptions& options) {
     const auto group = engine::bpf::thread_group(pid);
     if (!group) return std::unexpected(group.error());
     pid = *group;
     const std::vector<pid_t> processes = options.tree ? engine::bpf::descendants(pid) : std::vector<pid_t>{pid};
-    const auto layout = layout_here();
+    const auto layout = live::layout_here();
     Report report;
     report.target = target.name;
     for (const pid_t one : processes) {
         if (one == ::getpid()) continue;  // asked for its own ancestor: this program is not part of the move
         const live::StoppedProcess stopped(one);
         if (stopped.threads().empty() && one != pid) continue;  // ended meanwhile
-        const auto snapshot = live::snapshot_of(stopped, one, layout ? &*layout : nullptr);
+        const auto snapshot = live::snapshot_of(stopped.threads(), one, layout ? &*layout : nullptr);
         if (!snapshot) {
             if (one == pid) return std::unexpected(snapshot.error());
             if (snapshot.error().kind == ErrorKind::usage) continue;

@@ -140,7 +140,7 @@ void judge_libraries(const Evidence& evidence, const Target& target, Report& rep
             finding.severity = Severity::unknown;
             finding.why = "what that folder's libraries need is not known";
         } else {
-            const arch::FeatureSet lacking = level::features_of(table, *named) - target.features;
+            const arch::FeatureSet lacking = usable_by_programs(table, level::features_of(table, *named) - target.features);
             if (lacking.empty()) continue;
             finding.severity = (lacking & target.known).empty() ? Severity::unknown : Severity::unsafe;
             finding.why = fmt::format("it was built for {}, which {} has not", level::name_some(table, lacking, 4), target.name);

@@ -203,7 +203,10 @@ Shown what_was_shown(const Snapshot& process) {
         for (std::uint8_t word = 0; word < words.size(); ++word) {
             if (words.at(word)) described |= table.in_hwcap_word(word);
         }
-        shown.features |= table.from_hwcap(words) & described;
+        // What the system has switched off (FSGSBASE) the CPU still shows; the HWCAP words tell, and no program uses it.
+        const arch::FeatureSet told = table.from_hwcap(words) & described;
+        shown.features -= described - told;
+        shown.features |= told;
         shown.described |= described;
         if (!described.empty()) shown.sources.emplace_back("the HWCAP words");
     }

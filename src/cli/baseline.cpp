@@ -2,16 +2,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/fleet_argument.h"
+#include "cli/html_report.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
-#include "cli/view.h"
+#include "cli/view_collect.h"
+#include "cli/view_holders.h"
+#include "cli/view_types.h"
+#include "fleet/change.h"
+#include "fleet/kept.h"
+#include "level/collect.h"
 #include "level/meet.h"
+#include "util/file.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -21,9 +28,14 @@ namespace {
 struct Options {
     std::vector<std::string> nodes;
     std::string output;
+    std::string html;
     std::string name;
     std::string like;
     std::vector<std::string> allow;
+    std::string update;
+    std::vector<std::string> remove;
+    bool updatable = false;
+    bool keep_going = false;
     bool accept_unmaskable = false;
     bool json = false;
     bool all = false;
@@ -31,21 +43,62 @@ struct Options {
 
 using Nodes = std::vector<profile::NodeProfile>;
 
-Result<Nodes> load(const std::vector<std::string>& words) {
+// What a level is made of: the fleet, and of it the nodes that go into the meet.
+struct Made {
+    fleet::Fleet fleet;
     Nodes nodes;
-    std::map<std::string, int> uses;
-    for (const std::string& word : words) {
-        auto node = node_argument(word);
-        if (!node) return std::unexpected(node.error());
-        // Two nodes of one name (images cloned with their host name) must stay apart in what we tell.
-        const int use = ++uses[node->name];
-        if (use > 1) node->name = fmt::format("{} ({})", node->name, word);
-        nodes.push_back(*std::move(node));
-    }
-    return nodes;
+    std::vector<std::size_t> counts;  // of each of `nodes`, where they stand for types; else empty
+    std::size_t unreadable = 0;
+};
+
+Made made_of_types(fleet::Fleet fleet) {
+    Made made;
+    made.nodes = fleet::representatives(fleet);
+    for (const fleet::NodeType& type : fleet.types) made.counts.push_back(type.count);
+    made.fleet = std::move(fleet);
+    return made;
 }
 
-Result<level::MeetOptions> meet_options(const Options& options, const Nodes& nodes) {
+Result<Made> read_all(const Options& options) {
+    auto gathered = fleet_arguments(options.nodes, options.keep_going);
+    if (!gathered) return std::unexpected(gathered.error());
+    Made made;
+    if (gathered->type_of.size() <= kMostSingly) {
+        made.nodes = nodes_to_meet(*gathered);
+        made.fleet = std::move(gathered->fleet);
+    } else {
+        made = made_of_types(std::move(gathered->fleet));
+    }
+    made.unreadable = gathered->fault_count;
+    return made;
+}
+
+// The nodes that the level was made of, without those that go and with those that come.
+Result<Made> read_update(const Options& options) {
+    const auto text = read_file(options.update);
+    if (!text) return std::unexpected(text.error());
+    auto fleet = fleet::kept_fleet(*text, options.update);
+    if (!fleet) return std::unexpected(fleet.error());
+    for (const std::string& word : options.remove) {
+        if (auto removed = fleet::remove_nodes(*fleet, word); !removed) return std::unexpected(removed.error());
+    }
+    std::size_t unreadable = 0;
+    if (!options.nodes.empty()) {
+        auto gathered = fleet_arguments(options.nodes, options.keep_going);
+        if (!gathered) return std::unexpected(gathered.error());
+        if (auto added = fleet::add_nodes(*fleet, std::move(gathered->fleet)); !added) {
+            return std::unexpected(added.error());
+        }
+        unreadable = gathered->fault_count;
+    }
+    if (fleet->types.empty()) return usage_error("no nodes are left", options.update);
+    Made made = made_of_types(*std::move(fleet));
+    made.unreadable = unreadable;
+    return made;
+}
+
+Result<level::MeetOptions> meet_options(const Options& options, const Made& made) {
+    const Nodes& nodes = made.nodes;
     level::MeetOptions result;
     result.name = options.name;
     result.accept_unmaskable = options.accept_unmaskable;
@@ -62,13 +115,20 @@ Result<level::MeetOptions> meet_options(const Options& options, const Nodes& nod
         result.allow.insert(*id);
     }
     if (options.like.empty()) return result;
+    if (!made.counts.empty()) {
+        for (std::size_t type = 0; type < made.fleet.types.size(); ++type) {
+            if (std::ranges::find(made.fleet.types[type].nodes, options.like) == made.fleet.types[type].nodes.end()) continue;
+            result.chosen = type;
+            return result;
+        }
+    }
     const auto chosen = std::ranges::find(nodes, options.like, &profile::NodeProfile::name);
     if (chosen == nodes.end()) {
         std::vector<std::string> names;
         for (const profile::NodeProfile& node : nodes) names.push_back(node.name);
         std::string hint = did_you_mean(options.like, names);
-        return usage_error("no node of that name", safe(options.like), {},
-                           hint.empty() ? "the nodes are " + safe(join(names, ", ")) : hint);
+        if (hint.empty()) hint = "the nodes are " + safe(join(names, ", "));
+        return usage_error("no node of that name", safe(options.like), {}, hint);
     }
     result.chosen = static_cast<std::size_t>(chosen - nodes.begin());
     return result;
@@ -92,50 +152,80 @@ nlohmann::json largest_json(const std::optional<level::Largest>& largest) {
     return {{"bytes", largest->bytes}, {"node", largest->node}};
 }
 
-std::string baseline_json(const level::Meet& meet) {
+std::string baseline_json(const level::Meet& meet, std::span<const level::ToCollect> collect) {
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     nlohmann::json losses = nlohmann::json::array();
     for (const level::Loss& loss : meet.losses) losses.push_back(loss_json(loss, table));
     return to_text({{"level", nlohmann::json::parse(json_text(meet.level))},
                     {"losses", std::move(losses)},
+                    {"collect", collect_json(collect, table)},
                     {"xsave_area", largest_json(meet.xsave_area)},
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
 
+Result<void> check(const Options& options) {
+    if (options.update.empty() && options.nodes.empty()) return usage_error("no nodes are given", {}, {}, "see cpulevel baseline --help");
+    if (options.update.empty() && !options.remove.empty()) {
+        return usage_error("--remove is for --update", {}, {}, "leave the node's description out instead");
+    }
+    if (!options.update.empty() && options.nodes.empty() && options.remove.empty()) {
+        return usage_error("nothing to update", options.update, {}, "give descriptions of new nodes, or --remove NAME");
+    }
+    // Standard output holds one thing.
+    if ((options.html == "-") + (options.output == "-") + options.json < 2) return {};
+    return usage_error("several outputs for standard output", {}, {}, "give --html or -o a file's name");
+}
+
 Result<int> baseline(const Options& options) {
-    const auto nodes = load(options.nodes);
-    if (!nodes) return std::unexpected(nodes.error());
-    const auto how = meet_options(options, *nodes);
+    if (auto good = check(options); !good) return std::unexpected(good.error());
+    const bool update = !options.update.empty();
+    const auto made = update ? read_update(options) : read_all(options);
+    if (!made) return std::unexpected(made.error());
+    const auto how = meet_options(options, *made);
     if (!how) return std::unexpected(how.error());
-    const auto meet = level::meet(*nodes, *how);
+    auto meet = level::meet(made->nodes, *how);
     if (!meet) return std::unexpected(meet.error());
-    if (!options.output.empty()) {
-        if (auto written = write_output(options.output, json_text(meet->level)); !written) {
+    if (made->unreadable > 0) {
+        meet->level.warnings.push_back(fmt::format(
+            "{} could not be read; the level is of the others", plural(made->unreadable, "description")));
+    }
+    const std::string output = options.output.empty() ? options.update : options.output;
+    Result<std::string> file = json_text(meet->level);
+    if (options.updatable || (update && options.output.empty())) file = fleet::with_types(meet->level, made->fleet);
+    if (!file) return std::unexpected(file.error());
+    const int status = made->unreadable > 0 ? exit_code(ErrorKind::usage) : 0;
+    if (!output.empty()) {
+        if (auto written = write_output(output, *file); !written) return std::unexpected(written.error());
+    }
+    if (!options.html.empty()) {
+        if (auto written = write_html_report(options.html, *meet, made->fleet, *how); !written) {
             return std::unexpected(written.error());
         }
-        if (options.output == "-") return 0;
     }
+    if (output == "-" || options.html == "-") return status;
+    const arch::FeatureTable& table = arch::table(meet->level.architecture);
+    const auto collect = level::what_to_collect(table, made->nodes, meet->level);
     std::string told;
     if (options.json) {
-        told = baseline_json(*meet);
+        told = baseline_json(*meet, collect);
     } else {
         const View view = View::of_standard_output(options.all);
-        told = describe(meet->level, view) + "\n" + losses_text(*meet, *nodes, view);
-        if (!options.output.empty())
+        told = describe(meet->level, view) + "\n" + losses_text(*meet, made->nodes, made->counts, view) +
+               holders_text(*meet, made->fleet, *how, view) + collect_text(collect, table, view);
+        if (!output.empty())
             told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
-                                safe(options.output), safe(options.output));
+                                safe(output), safe(output));
     }
     if (auto written = write_standard_output(told); !written) return std::unexpected(written.error());
-    return 0;
+    return status;
 }
 
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("NODE", options->nodes, "Profiles; also levels, named levels and foreign descriptions")
-        ->required()
-        ->type_name("NODE");
+    app.add_option("NODE", options->nodes, kNodesHelp)->type_name("NODE");
     app.add_option("-o,--output", options->output, "Write the level (JSON) to FILE; - prints it alone")
         ->type_name("FILE");
+    app.add_option("--html", options->html, "Write a report for the browser, one HTML page, to FILE")->type_name("FILE");
     app.add_option("--name", options->name, "The level's name")->type_name("NAME");
     app.add_option("--like", options->like, "The node whose vendor, model and brand programs see (the first)")
         ->type_name("NAME");
@@ -146,6 +236,16 @@ Action setup(CLI::App& app) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_flag("--accept-unmaskable", options->accept_unmaskable,
                  "Go on, with a warning, where nodes differ in what nothing can hide (arm64: PAC, BTI, CTR_EL0)");
+    app.add_option("--update", options->update,
+                   "Bring this level up to date: the nodes given are new, those of --remove are gone")
+        ->type_name("FILE");
+    app.add_option("--remove", options->remove, "With --update: nodes that are gone, by name or as node[1-4]")
+        ->type_name("NAME")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_flag("--updatable", options->updatable, "Keep in the level's file what --update needs: node types and names");
+    app.add_flag("--keep-going", options->keep_going,
+                 "Make the level without what cannot be read; the exit status is then 2");
     app.add_flag("--json", options->json, "Print level and losses as JSON instead of tables");
     app.add_flag("--all", options->all, "Every lost feature on a line of its own, kernels' features too");
     return [options](const Invocation&) { return baseline(*options); };
@@ -159,6 +259,9 @@ const Registration kRegistration(
          "The level shows a feature only if every node has it and everything that it needs; sizes that programs must "
          "provide for are the largest of all nodes. Vendors may be mixed.",
      .examples = "  cpulevel baseline *.json -o fleet.json\n"
+                 "  cpulevel baseline *.json --html report.html    the same to look at, in a browser\n"
+                 "  cpulevel baseline nodes/ --updatable -o fleet.json\n"
+                 "  cpulevel baseline --update fleet.json new/ --remove node[3-5]\n"
                  "  cpulevel baseline a.json b.json --all          why each feature is lost\n"
                  "  cpulevel baseline a.json x86-64-v3             no more than x86-64-v3 of it\n"
                  "  cpulevel baseline a.json b.json --allow amx_tile --allow amx_int8\n",

@@ -86,11 +86,12 @@ Result<void> write_each(const Nodes& nodes, const std::string& folder) {
 }
 
 std::string summary(const Nodes& nodes, const View& view) {
-    Table rows({"node", "level", "features", "CPU", "from"}, 0);
-    rows.align(2, Align::right);
+    Table rows({"node", "level", "features", "unknown", "CPU", "from"}, 0);
+    rows.align(2, Align::right).align(3, Align::right);
     for (const profile::NodeProfile& node : nodes) {
         const auto named = best_named_level(arch::table(node.architecture), node.features);
         rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", node.features.size()),
+                      fmt::format("{}", (arch::table(node.architecture).all() - node.known).size()),
                       safe(trim(node.identity.brand)), safe(node.origin)});
     }
     return rows.text(view.style, view.width);
@@ -152,9 +153,14 @@ const Registration kRegistration(
          "tell (most have no signal stack, /proc/cpuinfo has no XSAVE layout) is noted, and a level made of it says "
          "so.\n"
          "Formats: json, a profile of ours; cpuid, what `cpuid -r` prints; libcpuid, a raw dump of `cpuid_tool`; "
-         "instlatx64, a dump of InstLatx64 or AIDA64; cpuinfo, /proc/cpuinfo of x86 or arm64.",
+         "instlatx64, a dump of InstLatx64 or AIDA64; cpuinfo, /proc/cpuinfo of x86, arm64, s390x, ppc64le, riscv64 or "
+         "LoongArch; lscpu, `lscpu --json`; libvirt, <cpudata>, `virsh capabilities`, `virsh domcapabilities` or <cpu>; "
+         "qemu, answers of query-cpu-model-expansion; criu, cpuinfo.img; nfd, `kubectl get nodes -o json` or `kubectl get "
+         "nodefeatures -A -o json` with labels of Node Feature Discovery; runsc, `runsc cpu-features`; archspec, names of "
+         "microarchitectures, one a line. nfd, qemu and archspec may describe many nodes in one file.",
      .examples = "  cpuid -r > node9.txt; cpulevel import node9.txt -o node9.json\n"
                  "  cpulevel import --from cpuinfo - < /proc/cpuinfo\n"
+                 "  kubectl get nodes -o json | cpulevel import - -o profiles/\n"
                  "  cpulevel import dumps/*.txt -o profiles/      a folder: one file per node\n",
      .setup = setup});
 

@@ -1,4 +1,5 @@
 #include "cli/view.h"
+#include "cli/view_types.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -6,6 +7,7 @@
 #include <array>
 #include <map>
 
+#include "level/named.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -31,14 +33,18 @@ std::string plural(std::size_t count, std::string_view noun) {
     return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-std::string byte_count(std::uint64_t bytes) {
-    std::string digits = fmt::format("{}", bytes);
+std::string with_commas(std::uint64_t number) {
+    std::string digits = fmt::format("{}", number);
     for (std::size_t at = digits.size(); at > 3;) {
         at -= 3;
         digits.insert(at, ",");
     }
-    return digits + " bytes";
+    return digits;
 }
+
+std::string nodes_count(std::uint64_t nodes) { return with_commas(nodes) + (nodes == 1 ? " node" : " nodes"); }
+
+std::string byte_count(std::uint64_t bytes) { return with_commas(bytes) + " bytes"; }
 
 std::string component_names(std::uint64_t components) {
     std::vector<std::string> names;
@@ -83,46 +89,22 @@ std::string features_by_group(const arch::FeatureTable& table, const arch::Featu
     return text;
 }
 
+std::string features_heading(const arch::FeatureTable& table, const arch::FeatureSet& set, const View& view) {
+    return fmt::format("Features ({})", (view.all ? set : user_features(table, set)).size());
+}
+
 std::string bullets(std::span<const std::string> notes, const View& view) {
     std::string text;
     for (const std::string& note : notes) text += "  - " + wrap(safe(note), view.width, 4) + "\n";
     return text;
 }
 
-namespace {
-
-// The levels of a standard (psABI, Arm architecture versions) are steps of a ladder; the others name one product.
-bool is_standard(const arch::NamedLevel& level) {
-    return level.name.starts_with("x86-64") || level.name.starts_with("armv");
-}
-
-template <class Wanted>
-std::optional<std::string_view> largest_contained(const arch::FeatureTable& table, const arch::FeatureSet& set,
-                                                  Wanted wanted) {
-    const arch::NamedLevel* best = nullptr;
-    std::size_t best_size = 0;
-    for (const arch::NamedLevel& named : table.levels()) {
-        if (!wanted(named)) continue;
-        arch::FeatureSet members;
-        for (const arch::FeatureId id : named.features) members.insert(id);
-        if (!members.is_subset_of(set)) continue;
-        if (best == nullptr || members.size() > best_size) {
-            best = &named;
-            best_size = members.size();
-        }
-    }
-    if (best == nullptr) return std::nullopt;
-    return best->name;
-}
-
-}  // namespace
-
 std::optional<std::string_view> best_named_level(const arch::FeatureTable& table, const arch::FeatureSet& set) {
-    return largest_contained(table, set, is_standard);
+    return level::best_standard_level(table, set);
 }
 
 std::optional<std::string_view> best_product_level(const arch::FeatureTable& table, const arch::FeatureSet& set) {
-    return largest_contained(table, set, [](const arch::NamedLevel& level) { return !is_standard(level); });
+    return level::best_product_level(table, set);
 }
 
 }  // namespace cpulevel::cli

@@ -37,6 +37,9 @@ struct View {
 // "  GROUP  name name ..." for what programs can use; what only a kernel can use is counted, or shown with view.all.
 [[nodiscard]] std::string features_by_group(const arch::FeatureTable& table, const arch::FeatureSet& set,
                                             const View& view);
+// "Features (24)": as many as features_by_group names.
+[[nodiscard]] std::string features_heading(const arch::FeatureTable& table, const arch::FeatureSet& set,
+                                           const View& view);
 // "  - note", wrapped.
 [[nodiscard]] std::string bullets(std::span<const std::string> notes, const View& view);
 // The largest standard level that the set contains: "x86-64-v3"; none if it has not even the smallest.

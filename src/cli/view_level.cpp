@@ -10,12 +10,12 @@ namespace cpulevel::cli {
 
 namespace {
 
+// What programs can use; features of use to a kernel only are counted where they are listed.
 std::string described(const level::Level& level, const arch::FeatureTable& table) {
     const auto named = best_named_level(table, level.features);
-    std::size_t base = 0;
-    if (named) base = level::features_of(table, *table.find_level(*named)).size();
-    const std::size_t more = level.features.size() - std::min(base, level.features.size());
-    if (!named) return plural(level.features.size(), "feature");
+    if (!named) return plural(user_features(table, level.features).size(), "feature");
+    const arch::FeatureSet base = level::features_of(table, *table.find_level(*named));
+    const std::size_t more = user_features(table, level.features - base).size();
     return fmt::format(
         "{}{}", *named,
         more == 0 ? std::string{} : fmt::format(" and {} more {}", more, more == 1 ? "feature" : "features"));
@@ -68,11 +68,11 @@ std::string describe(const level::Level& level, const View& view) {
     for (const auto& [name, value] : level.registers) facts.add_row({safe(name), fmt::format("{:#x}", value)});
 
     std::string text = facts.text(view.style, view.width);
-    text += "\n" + heading(view, fmt::format("Features ({})", level.features.size()));
+    text += "\n" + heading(view, features_heading(table, level.features, view));
     text += features_by_group(table, level.features, view);
     if (!level.undetermined.empty()) {
         text += "\n" + heading(view, fmt::format("Hidden because some node's description does not say ({})",
-                                                 level.undetermined.size()));
+                                                 (view.all ? level.undetermined : user_features(table, level.undetermined)).size()));
         text += features_by_group(table, level.undetermined, view);
     }
     if (!level.warnings.empty()) text += "\n" + heading(view, "Warnings") + bullets(level.warnings, view);

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "cli/blame.h"
 #include "cli/view.h"
+#include "cli/view_types.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -13,15 +15,42 @@ namespace {
 using level::Loss;
 using level::LossReason;
 
-std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile> nodes, const View& view) {
-    Table rows({"node", "level", "features", "alone costs", "CPU"});
-    rows.align(2, Align::right).align(3, Align::right);
-    for (const profile::NodeProfile& node : nodes) {
+// One line for each type, those with the most nodes first.
+std::string types_text(const Blame& guilt, std::span<const profile::NodeProfile> nodes, const View& view,
+                       std::span<const std::size_t> counts) {
+    Table rows({"nodes", "type", "level", "features", "alone costs", "CPU"});
+    rows.align(0, Align::right).align(3, Align::right).align(4, Align::right);
+    std::vector<std::size_t> order(nodes.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, std::greater{}, [&](std::size_t i) { return counts[i]; });
+    constexpr std::size_t kMost = 40;
+    for (const std::size_t i : std::span(order).first(view.all ? order.size() : std::min(order.size(), kMost))) {
+        const profile::NodeProfile& node = nodes[i];
         const auto named = best_named_level(arch::table(node.architecture), node.features);
         const std::size_t alone = guilt.alone(node.name, arch::table(node.architecture));
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
-        rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", node.features.size()),
+        rows.add_row({with_commas(counts[i]), safe(node.name), std::string(named.value_or("-")),
+                      fmt::format("{}", node.features.size()), alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)),
+                      safe(brand)});
+    }
+    std::string text = rows.text(view.style, view.width);
+    if (!view.all && order.size() > kMost) {
+        text += "  " + view.style.faint(fmt::format("and {} more types (--all shows them)", order.size() - kMost)) + "\n";
+    }
+    return text;
+}
+
+std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile> nodes, const View& view) {
+    Table rows({"node", "level", "features", "alone costs", "CPU"});
+    rows.align(2, Align::right).align(3, Align::right);
+    for (const profile::NodeProfile& node : nodes) {
+        const arch::FeatureTable& table = arch::table(node.architecture);
+        const auto named = best_named_level(arch::table(node.architecture), node.features);
+        const std::size_t alone = guilt.alone(node.name, arch::table(node.architecture));
+        std::string brand(trim(node.identity.brand));
+        if (brand.empty()) brand = node.identity.vendor;
+        rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", (view.all ? node.features : user_features(table, node.features)).size()),
                       alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)), safe(brand)});
     }
     return rows.text(view.style, view.width);
@@ -60,6 +89,14 @@ std::string closure_text(std::span<const Loss* const> losses, const arch::Featur
     return join(parts, ", ");
 }
 
+std::string listed(std::vector<std::string> names) {
+    constexpr std::size_t kMost = 8;
+    if (names.size() <= kMost + 1) return join(names, ", ");
+    const std::size_t more = names.size() - kMost;
+    names.resize(kMost);
+    return join(names, ", ") + fmt::format(" and {} more", more);
+}
+
 // Whichever is shorter: who lacks it, or who alone has it.
 std::string who_text(const BlameGroup& group, std::span<const profile::NodeProfile> nodes) {
     std::vector<std::string> having;
@@ -68,7 +105,7 @@ std::string who_text(const BlameGroup& group, std::span<const profile::NodeProfi
     }
     const std::vector<std::string> lacking(group.nodes.begin(), group.nodes.end());
     const bool few_have_it = !group.direct.empty() && !having.empty() && having.size() < lacking.size();
-    return safe(few_have_it ? "only on " + join(having, ", ") : "lacked by " + join(lacking, ", "));
+    return safe(few_have_it ? "only on " + listed(having) : "lacked by " + listed(lacking));
 }
 
 std::string group_text(const BlameGroup& group, std::span<const profile::NodeProfile> nodes,
@@ -124,9 +161,21 @@ std::string largest_text(std::string_view what, const std::optional<level::Large
 }  // namespace
 
 std::string losses_text(const level::Meet& meet, std::span<const profile::NodeProfile> nodes, const View& view) {
+    return losses_text(meet, nodes, {}, view);
+}
+
+std::string losses_text(const level::Meet& meet, std::span<const profile::NodeProfile> nodes,
+                        std::span<const std::size_t> counts, const View& view) {
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     const Blame guilt = blame(meet.losses);
-    std::string text = heading(view, plural(nodes.size(), "node")) + nodes_text(guilt, nodes, view);
+    std::string text;
+    if (counts.empty()) {
+        text = heading(view, plural(nodes.size(), "node")) + nodes_text(guilt, nodes, view);
+    } else {
+        const std::size_t all = std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+        text = heading(view, fmt::format("{} of {}", nodes_count(all), plural(nodes.size(), "type"))) +
+               types_text(guilt, nodes, view, counts);
+    }
 
     text += "\n" + heading(view, "What programs must provide for");
     if (meet.level.architecture == arch::Architecture::x86_64)
@@ -134,8 +183,13 @@ std::string losses_text(const level::Meet& meet, std::span<const profile::NodePr
     text += largest_text("largest signal stack", meet.signal_stack);
 
     text += "\n";
-    if (meet.losses.empty()) return text + heading(view, "Nothing is lost: the nodes have the same features");
-    text += heading(view, fmt::format("Lost: {} that some node has", plural(meet.losses.size(), "feature")));
+    if (meet.losses.empty()) {
+        return text + heading(view, "Nothing is lost: the nodes have the same features");
+    }
+    const std::size_t usable = static_cast<std::size_t>(
+        std::ranges::count_if(meet.losses, [&](const Loss& loss) { return view.all || table[loss.feature].user; }));
+    text += heading(view, fmt::format("Lost: {} that some node has{}", plural(usable, "feature"),
+                                      view.all ? "" : " and programs can use"));
     if (view.all) return text + every_loss(meet.losses, table, view);
     for (const BlameGroup& group : guilt.groups) text += group_text(group, nodes, table, view);
     const auto kernel_only =

@@ -17,6 +17,7 @@ std::string identity_text(const profile::Identity& identity, arch::Architecture 
 }
 
 std::string xsave_text(const profile::XsaveLayout& xsave) {
+    if (xsave.xcr0 == 0) return "none: the CPU has no XSAVE";
     std::string text = byte_count(xsave.standard_size);
     if (xsave.compacted_size != 0) text += fmt::format(", compacted {}", byte_count(xsave.compacted_size));
     text += fmt::format("; {} {:#x}: {}", xsave.xcr0_enabled ? "XCR0" : "supported components", xsave.xcr0,
@@ -68,8 +69,13 @@ std::string describe(const profile::NodeProfile& node, const View& view) {
     facts.add_row({"from", safe(node.origin)});
 
     std::string text = facts.text(view.style, view.width);
-    text += "\n" + heading(view, fmt::format("Features ({})", node.features.size()));
+    text += "\n" + heading(view, features_heading(table, node.features, view));
     text += features_by_group(table, node.features, view);
+    const auto unknown = table.all() - node.known;
+    if (!unknown.empty()) {
+        text += "\n" + heading(view, fmt::format("Not known ({})", unknown.size()));
+        text += features_by_group(table, unknown, view);
+    }
     if (!node.notes.empty()) text += "\n" + heading(view, "Notes") + bullets(node.notes, view);
     return text;
 }

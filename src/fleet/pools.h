@@ -34,7 +34,7 @@ struct PoolOptions {
     FeatureValues values;                    // empty: default_values
     level::MeetOptions meet;                 // allow, accept_unmaskable; `chosen` and `name` are not used
     // Work for the search before it settles for a bound, in partial partitions looked at.
-    std::size_t budget = 2000000;
+    std::size_t budget = 200000;
 };
 
 struct PoolMember {

@@ -105,6 +105,12 @@ std::size_t Fleet::node_count() const {
     return count;
 }
 
+FleetBuilder::FleetBuilder(Fleet fleet) : fleet_(std::move(fleet)) {
+    for (std::size_t type = 0; type < fleet_.types.size(); ++type) {
+        by_key_.try_emplace(type_key(fleet_.types[type].profile), type);
+    }
+}
+
 std::size_t FleetBuilder::add(NodeProfile node) {
     std::vector<std::string> names{node.name};
     return add(std::move(node), 1, std::move(names));

@@ -34,6 +34,8 @@ struct Fleet {
 // Adds nodes one by one, or many of one type.
 class FleetBuilder {
    public:
+    FleetBuilder() = default;
+    explicit FleetBuilder(Fleet fleet);  // adds to that one
     // Gives the number of the type.
     std::size_t add(profile::NodeProfile node);
     std::size_t add(profile::NodeProfile node, std::size_t count, std::vector<std::string> names);

@@ -72,6 +72,7 @@ std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const leve
     const auto parts = parts_of(fleet, options, values);
     if (!parts) return std::nullopt;
     const std::size_t n = fleet.types.size();
+    const std::size_t all = fleet.node_count();
     std::vector<bool> out(n, false);
     Removal sofar;
     std::vector<Removal> steps;
@@ -118,8 +119,11 @@ std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const leve
             removal.gained = *features - parts->level;
             removal.value = parts->model.value(removal.gained);
             if (removal.value <= sofar.value) continue;
-            const double rate = static_cast<double>(removal.value - sofar.value) / static_cast<double>(nodes);
-            if (best && rate <= best_rate) continue;
+            // What all that stay have together, for each node that goes: leaving out nearly everybody is no gain.
+            const double gain = static_cast<double>(removal.value) * static_cast<double>(all - removal.nodes) -
+                                static_cast<double>(sofar.value) * static_cast<double>(all - sofar.nodes);
+            const double rate = gain / static_cast<double>(nodes);
+            if (rate <= 0 || (best && rate <= best_rate)) continue;
             best_rate = rate;
             best = std::move(removal);
         }

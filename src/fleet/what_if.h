@@ -27,8 +27,8 @@ struct Removal {
                                                                 const FeatureValues& values);
 
 // Several types often lack the same feature, so that leaving out one alone gives nothing. Step by step: of all lost
-// features, the one whose lacking types cost the fewest nodes for the value that leaving out all of them gives. Each
-// step contains the ones before it; it ends where nothing more can be gained.
+// features, the one for which leaving out all types that lack it gives the most: the value that the nodes that stay gain
+// together, for each node that goes. Each step contains the ones before it; it ends where nothing more can be gained.
 [[nodiscard]] std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const level::MeetOptions& options,
                                                                 const FeatureValues& values);
 

@@ -69,6 +69,9 @@ Result<Pages> Pages::open_below(const std::string& folder, pid_t pid, std::uint6
     Pages pages(std::move(*map), std::move(file));
     const std::string parent = folder + "/parent";
     if (::stat(parent.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+        struct stat own{};
+        const bool is_itself = ::stat(folder.c_str(), &own) == 0 && own.st_dev == status.st_dev && own.st_ino == status.st_ino;
+        if (is_itself) return usage_error("the images are damaged", parent, "it is the folder itself");
         if (depth == kMostParents) return usage_error("too many dumps on top of each other", parent);
         // A process that started after the earlier dump has no images there.
         auto below = open_below(parent, pid, page_size, depth + 1);

@@ -20,6 +20,8 @@ constexpr std::uint64_t kRegister = 0xffffffffU;
 constexpr std::uint64_t kMaximumArea = 1U << 20U;          // bytes, of an XSAVE area
 constexpr std::uint64_t kMaximumSignalStack = 64U << 20U;  // bytes
 constexpr unsigned kMaximumComponent = 62;                 // bit 63 of XCR0 is no component (SDM vol. 1, 13.1)
+// A level with the node types that it was made of (fleet/kept.h). Who runs programs under it does not read them.
+constexpr std::string_view kSchemaWithTypes = "cpulevel/level/2";
 constexpr std::string_view kSchemaFamily = "cpulevel/level/";
 
 std::uint32_t word32(const JsonValue& value) { return static_cast<std::uint32_t>(value.hex(kRegister)); }
@@ -30,8 +32,8 @@ std::uint32_t small(const JsonValue& value, std::uint64_t largest) {
 bool read_schema(const JsonValue& root) {
     const auto value = root.member("schema");
     const std::string schema = value.string();
-    if (schema == kLevelSchema) return true;
-    if (schema.starts_with(kSchemaFamily) && parse_decimal(schema.substr(kSchemaFamily.size())).value_or(0) > 1) {
+    if (schema == kLevelSchema || schema == kSchemaWithTypes) return true;
+    if (schema.starts_with(kSchemaFamily) && parse_decimal(schema.substr(kSchemaFamily.size())).value_or(0) > 2) {
         value.fail(fmt::format("\"{}\" is newer than this program, which reads \"{}\"", printable(schema), kLevelSchema),
                    "use a newer cpulevel, or make the level again with this one");
     } else {
@@ -177,7 +179,12 @@ Result<Level> from_json(std::string_view text, std::string name) {
     if (!architecture) return std::unexpected(verdict().error());
 
     root.only({"schema", "name", "architecture", "features", "undetermined", "hwcap", "minimum_signal_stack", "platform",
-               "registers", "xsave", "enabled_components", "cpuid", "identity", "nodes", "warnings"});
+               "registers", "xsave", "enabled_components", "cpuid", "identity", "nodes", "warnings", "types"});
+    const auto types = root.maybe("types");
+    if (types.has_value() != (root.member("schema").string() == kSchemaWithTypes)) {
+        root.fail(fmt::format("\"types\" belong to \"{}\", and to no other", kSchemaWithTypes));
+    }
+    if (types) (void)types->items(kMostNodes);
     const auto& table = arch::table(*architecture);
     Level level;
     level.architecture = *architecture;

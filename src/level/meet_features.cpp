@@ -34,6 +34,8 @@ class FeatureMeeter {
         for (const NodeProfile& node : nodes) {
             set_ &= node.features;
             offered_ |= node.features;
+            denied_ |= node.known - node.features;
+            silent_ |= table.all() - node.known;
             in_hardware_.push_back(shown_by_cpus(node));
         }
     }
@@ -47,6 +49,11 @@ class FeatureMeeter {
         (offered_ - set_).for_each([&](FeatureId id) {
             met.losses.push_back(describe(id));
             if (met.losses.back().reason == LossReason::unknown) met.undetermined.insert(id);
+        });
+        // What no node offers and none is known to lack is not lost, but whoever takes this level for a machine must not
+        // take it for absent.
+        (silent_ - denied_ - offered_).for_each([&](FeatureId id) {
+            if (table_[id].rule != arch::Rule::Never || allowed_.contains(id)) met.undetermined.insert(id);
         });
         return met;
     }
@@ -194,7 +201,9 @@ class FeatureMeeter {
     Nodes nodes_;
     FeatureSet allowed_;  // NEVER features that are shown all the same
     FeatureSet set_;
-    FeatureSet offered_;
+    FeatureSet offered_;  // some node has it
+    FeatureSet denied_;   // some node is known to lack it
+    FeatureSet silent_;   // some node's description does not say
     std::vector<FeatureSet> in_hardware_;  // by node
     std::map<FeatureId, Removal> removals_;
 };

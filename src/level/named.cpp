@@ -20,11 +20,11 @@ using profile::XsaveComponent;
 
 // On every processor that runs 64-bit Linux, and looked for by programs that never heard of psABI levels (AMD APM
 // vol. 2 section 1.1, "long mode" processors; Linux arch/x86/include/asm/required-features.h). Not in: NX, which the
-// first Intel processors with 64-bit mode lack; PSE-36, which VIA's and some Atoms lack; VME, which some emulators lack.
+// first Intel processors with 64-bit mode lack; PSE-36, which VIA's and some Atoms lack; VME, which some emulators
+// lack; MTRR, which kernels under some hypervisors take out of their flags (it is of no use to a program).
 FeatureSet every_x86_64(const arch::FeatureTable& table) {
-    return named_features(table, {"fpu",  "de",  "pse",     "tsc", "msr",  "pae", "mce",  "cx8",     "apic", "mtrr",
-                                  "pge",  "mca", "cmov",    "pat", "clflush", "mmx", "fxsr", "sse", "sse2",
-                                  "syscall", "lm"});
+    return named_features(table, {"fpu", "de",   "pse", "tsc",     "msr", "pae",  "mce", "cx8",  "apic",    "pge",
+                                  "mca", "cmov", "pat", "clflush", "mmx", "fxsr", "sse", "sse2", "syscall", "lm"});
 }
 
 struct Place {
@@ -48,8 +48,8 @@ profile::XsaveLayout ideal_layout(std::uint64_t components, const profile::Xsave
     layout.xcr0 = components;
     layout.xcr0_enabled = true;
     layout.standard_size = layout.maximum_size = arch::known_maxima().xsave_area;
-    // A component that the machine has not stays in the level, where Intel keeps it: a level does not shrink to the machine
-    // that it is asked about, or every machine would seem able to run it.
+    // A component that the machine has not stays in the level, where Intel keeps it: a level does not shrink to the
+    // machine that it is asked about, or every machine would seem able to run it.
     for (const Place& place : kIntelPlaces) layout.components[place.number] = place.component;
     if (machine != nullptr) {
         for (const auto& [number, component] : machine->components) layout.components[number] = component;
@@ -105,21 +105,74 @@ Result<Level> level_of(const arch::FeatureTable& table, std::string name, const 
     level.enabled_components.reset();
     std::erase_if(level.warnings, [](const std::string& text) { return text.starts_with("data: "); });
     if (level.xsave) {
-        level.warnings.push_back(fmt::format("no machines are behind this level: it promises the largest XSAVE area of "
-                                             "any known CPU, {} bytes",
-                                             level.xsave->standard_size));
+        level.warnings.push_back(
+            fmt::format("no machines are behind this level: it promises the largest XSAVE area of "
+                        "any known CPU, {} bytes",
+                        level.xsave->standard_size));
         // Component 2 stands at the same place everywhere; the others do not.
         if (layout == nullptr && level.xsave->components.size() > 1) {
-            level.warnings.push_back("the XSAVE components beyond AVX are promised where Intel's processors keep them; AMD's "
-                                     "keep them elsewhere and cannot take part in this level");
+            level.warnings.push_back(
+                "the XSAVE components beyond AVX are promised where Intel's processors keep them; AMD's "
+                "keep them elsewhere and cannot take part in this level");
         }
     }
     if (x86) {
-        level.warnings.push_back(fmt::format("no machines are behind this level: it promises the largest AT_MINSIGSTKSZ of "
-                                             "any known CPU, {} bytes",
-                                             *level.minimum_signal_stack));
+        level.warnings.push_back(
+            fmt::format("no machines are behind this level: it promises the largest AT_MINSIGSTKSZ of "
+                        "any known CPU, {} bytes",
+                        *level.minimum_signal_stack));
     }
     return level;
+}
+
+namespace {
+
+bool is_standard(const arch::NamedLevel& named) {
+    return named.name.starts_with("x86-64") || named.name.starts_with("armv");
+}
+
+FeatureSet members(const arch::NamedLevel& named) {
+    FeatureSet set;
+    for (const arch::FeatureId id : named.features) set.insert(id);
+    return set;
+}
+
+template <class Wanted>
+std::optional<std::string_view> largest_contained(const arch::FeatureTable& table, const FeatureSet& set, Wanted wanted) {
+    const arch::NamedLevel* best = nullptr;
+    std::size_t best_size = 0;
+    for (const arch::NamedLevel& named : table.levels()) {
+        if (!wanted(named)) continue;
+        const FeatureSet wants = members(named);
+        if (!wants.is_subset_of(set)) continue;
+        if (best == nullptr || wants.size() > best_size) {
+            best = &named;
+            best_size = wants.size();
+        }
+    }
+    if (best == nullptr) return std::nullopt;
+    return best->name;
+}
+
+}  // namespace
+
+std::vector<const arch::NamedLevel*> standard_levels(const arch::FeatureTable& table) {
+    std::vector<const arch::NamedLevel*> result;
+    for (const arch::NamedLevel& named : table.levels()) {
+        const bool again = std::ranges::any_of(result, [&](const arch::NamedLevel* other) {
+            return members(*other) == members(named);  // armv8-a is another name of armv8.0-a
+        });
+        if (is_standard(named) && !again) result.push_back(&named);
+    }
+    return result;
+}
+
+std::optional<std::string_view> best_standard_level(const arch::FeatureTable& table, const FeatureSet& set) {
+    return largest_contained(table, set, is_standard);
+}
+
+std::optional<std::string_view> best_product_level(const arch::FeatureTable& table, const FeatureSet& set) {
+    return largest_contained(table, set, [](const arch::NamedLevel& named) { return !is_standard(named); });
 }
 
 }  // namespace cpulevel::level

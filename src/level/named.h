@@ -3,7 +3,10 @@
 // What each contains beyond the letter of the psABI: docs/decisions/003-levels.md.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "arch/feature.h"
 #include "level/level.h"
@@ -14,6 +17,15 @@ namespace cpulevel::level {
 
 // The features of a named level, with those that every machine of the architecture has.
 [[nodiscard]] arch::FeatureSet features_of(const arch::FeatureTable& table, const arch::NamedLevel& named);
+
+// The levels of a standard (psABI, Arm architecture versions), steps of a ladder; the others name one product. Each set of
+// features once, in the order of the data.
+[[nodiscard]] std::vector<const arch::NamedLevel*> standard_levels(const arch::FeatureTable& table);
+// The largest standard level, or the largest product's, that the set contains; none if it has not even the smallest.
+[[nodiscard]] std::optional<std::string_view> best_standard_level(const arch::FeatureTable& table,
+                                                                  const arch::FeatureSet& set);
+[[nodiscard]] std::optional<std::string_view> best_product_level(const arch::FeatureTable& table,
+                                                                 const arch::FeatureSet& set);
 
 // The level of a set of features without nodes. `asked` are features that the user turned on by name (NEVER features
 // among them are shown): an error names those that cannot be shown. `layout`: where a machine is at hand, the places

@@ -13,8 +13,12 @@ namespace cpulevel::profile {
 namespace {
 
 // In the order in which they are tried: from the one that cannot be mistaken to the most lenient.
-constexpr std::array<const import::Format*, 5> kFormats{&import::kOurJson, &import::kCpuidTool, &import::kLibcpuid,
-                                                        &import::kInstLatx64, &import::kCpuinfo};
+// JSON that no other of them claims is ours: the strict reader says best what is wrong with it.
+constexpr std::array<const import::Format*, 14> kFormats{
+    &import::kCriu,     &import::kLscpu,     &import::kQemu,    &import::kKubernetes,
+    &import::kOurJson,  &import::kLibvirt,   &import::kCpuidTool, &import::kLibcpuid,
+    &import::kInstLatx64, &import::kCpuinfo, &import::kSysctl, &import::kCpuidNumbers,
+    &import::kRunsc,    &import::kArchspec};
 
 std::string formats_text() {
     std::vector<std::string> all;

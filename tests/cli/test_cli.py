@@ -102,6 +102,25 @@ class Work(unittest.TestCase):
         self.assertIn("lacked by westmere", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
 
+    def test_baseline_says_who_holds_the_level_down(self):
+        nodes = []
+        for name, count in {"westmere": 1, "gemini-lake": 1, "haswell": 3, "zen4": 5}.items():
+            profile = json.loads((PROFILES / f"{name}.json").read_text())
+            for number in range(1, count + 1):
+                nodes.append(self.path / f"{name}{number}.json")
+                nodes[-1].write_text(json.dumps({**profile, "name": f"{name}{number}"}))
+        text = run("baseline", *nodes).stdout
+        holders = text.split("Who holds it down\n")[1]
+        self.assertRegex(holders, r"westmere1 +1 +\d+ +the same")
+        self.assertRegex(holders, r"gemini-lake1, westmere1 +2 +\d+ +x86-64-v3")
+        self.assertIn("haswell[1-3]", holders)
+        # The same words mean the same: features are those that programs can use, unless all are asked for.
+        told = json.loads(run("baseline", *nodes, "--json").stdout)
+        lost = sum(loss["user"] for loss in told["losses"])
+        self.assertIn(f"Lost: {lost} features that some node has and programs can use", text)
+        self.assertIn(f"Lost: {len(told['losses'])} features that some node has\n", run("baseline", *nodes, "--all").stdout)
+        self.assertNotIn("Who holds it down", run("baseline", PROFILES / "haswell.json").stdout)
+
     def test_a_level_file_is_taken_wherever_a_level_is(self):
         level = self.path / "level.json"
         made = run("baseline", PROFILES / "haswell.json", PROFILES / "zen2.json", "-o", level, "--name", "two")

@@ -11,11 +11,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace cpulevel::profile;
     if (size == 0) return 0;
     const auto formats = import_formats();
-    const std::size_t choice = data[0] % 8U;
+    const std::size_t choice = data[0];
     std::optional<std::string> from;
     std::string_view text(reinterpret_cast<const char*>(data), size);
-    // Printable first bytes of real files go the ordinary way, so that the seeds need no preparation.
-    if (data[0] < 8 && choice < formats.size()) {
+    // Printable first bytes of real files (and CRIU's magic words) go the ordinary way: the seeds need no preparation.
+    if (choice < formats.size()) {
         from = std::string(formats[choice].name);
         text.remove_prefix(1);
     }

@@ -7,6 +7,7 @@ Exit status: 0 all well, 1 a case failed or was skipped without a good reason, 7
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import pathlib
 import re
@@ -40,6 +41,14 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.user and os.geteuid() != 0:
         print("SKIPPED (needs root to become an ordinary user)")
+        return 77
+
+    try:
+        subprocess.run([arguments.proof, "--list"], capture_output=True, check=False)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        print(f"SKIPPED (this kernel executes no programs like {arguments.proof.name}: {error.strerror})")
         return 77
 
     with tempfile.TemporaryDirectory(prefix="cpulevel-proof-") as folder:

@@ -10,7 +10,9 @@
 #include "audit/live/thread_state.h"
 #include "engine/ptrace/memory_map.h"
 #include "engine/registry.h"
+#include "profile/derive.h"
 #include "profile/native.h"
+#include "profile/probe.h"
 #include "util/fd.h"
 #include "util/file.h"
 #include "util/text.h"
@@ -74,12 +76,23 @@ void read_status(Thread& thread, pid_t pid) {
 
 }  // namespace
 
+std::optional<profile::XsaveLayout> layout_here() {
+    if (!profile::native::has_cpuid()) return std::nullopt;
+    const auto dump = profile::dump_cpuid_here();
+    if (!dump) return std::nullopt;
+    const auto leaf = arch::find(*dump, 1);
+    constexpr std::uint32_t kOsxsave = 1U << 27U;
+    if (!leaf || (leaf->ecx & kOsxsave) == 0) return std::nullopt;
+    const auto layout = profile::xsave_layout(*dump, profile::native::xgetbv());
+    return layout ? *layout : std::nullopt;
+}
+
 std::string process_name(pid_t pid) {
     const auto text = read_file(fmt::format("/proc/{}/comm", pid), kMostText);
     return text ? std::string(trim(*text)) : std::string();
 }
 
-Result<Snapshot> snapshot_of(const StoppedProcess& stopped, pid_t pid, const profile::XsaveLayout* layout) {
+Result<Snapshot> snapshot_of(std::span<const StoppedProcess::Thread> threads, pid_t pid, const profile::XsaveLayout* layout) {
     Snapshot snapshot;
     snapshot.pid = pid;
     snapshot.name = process_name(pid);
@@ -101,7 +114,7 @@ Result<Snapshot> snapshot_of(const StoppedProcess& stopped, pid_t pid, const pro
         if (vector) snapshot.aux_vector = std::move(*vector);
     }
     if (const auto tree = engine::find_tree(pid); tree && *tree && (*tree)->supervisor != pid) snapshot.levelled_by = (*tree)->level;
-    for (const StoppedProcess::Thread& one : stopped.threads()) {
+    for (const StoppedProcess::Thread& one : threads) {
         Thread thread;
         thread.tid = one.tid;
         read_status(thread, pid);

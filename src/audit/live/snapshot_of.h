@@ -3,6 +3,10 @@
 
 #include <sys/types.h>
 
+#include <optional>
+#include <span>
+#include <string>
+
 #include "audit/live/stopped_process.h"
 #include "audit/snapshot.h"
 #include "util/error.h"
@@ -10,7 +14,11 @@
 namespace cpulevel::audit::live {
 
 // Errors: the process is gone (usage), or its memory may not be looked at (machine).
-[[nodiscard]] Result<Snapshot> snapshot_of(const StoppedProcess& stopped, pid_t pid, const profile::XsaveLayout* layout);
+[[nodiscard]] Result<Snapshot> snapshot_of(std::span<const StoppedProcess::Thread> threads, pid_t pid,
+                                           const profile::XsaveLayout* layout);
+
+// Where this machine's XSAVE components stand, as its CPUs tell it to us; nothing where it has none.
+[[nodiscard]] std::optional<profile::XsaveLayout> layout_here();
 
 [[nodiscard]] std::string process_name(pid_t pid);
 

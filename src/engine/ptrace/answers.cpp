@@ -9,24 +9,28 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMostPids = 300;    // of each list; the counts are always whole
-constexpr std::size_t kMostTexts = 20;
-constexpr std::size_t kMostText = 300;    // characters
+// What fits into a record (TreeRecord::kMostAnswer): five lists of pids, two of texts, a name.
+constexpr std::size_t kMostPids = 200;      // of each list, up to 8 bytes each; the counts are always whole
+constexpr std::size_t kMostText = 300;      // characters of one text
+constexpr std::size_t kMostTexts = 2500;    // bytes of a list of texts, as JSON writes them: a control character takes six
 
 json pids(const std::vector<pid_t>& all) {
     return json(std::vector<pid_t>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kMostPids))));
 }
 
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 json texts(const std::vector<std::string>& all) {
     json list = json::array();
+    std::size_t size = 0;
     for (const std::string& text : all) {
-        if (list.size() == kMostTexts) break;
-        list.push_back(text.substr(0, kMostText));
+        json one = text.substr(0, kMostText);
+        size += dump(one).size() + 1;
+        if (size > kMostTexts) break;
+        list.push_back(std::move(one));
     }
     return list;
 }
-
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 // Fields that are missing or of another type are an error, told by throwing, as nlohmann's own are.
 std::vector<pid_t> pids_of(const json& value, const char* field) {

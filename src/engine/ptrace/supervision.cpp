@@ -114,7 +114,7 @@ bool Supervision::let_go(const Request& request) {
     report.supervisor = ::getpid();
     report.level = setup_.preparation.policy.level_name;
     report.left_stopped = left_stopped_;
-    report.supervisor_waits = setup_.waits || has_tracees();
+    report.supervisor_waits = (setup_.waits && root_ != 0) || has_tracees();
     report.unlevelled = unlevelled_after(*done, setup_.preparation.policy.method);
     report.done = *done;
     answer(answer_text(report));
@@ -160,7 +160,7 @@ Supervision::Woken Supervision::wait() {
     Woken woken = Woken::ended;
     for (asked_ = take_request(); !asked_;) {  // one that came just before the signals were blocked
         drain();
-        if (!setup_.waits && !has_tracees()) break;
+        if ((!setup_.waits || root_ == 0) && !has_tracees()) break;
         siginfo_t info{};
         const int signal = ::sigwaitinfo(&awaited, &info);
         if (signal < 0) {
@@ -172,7 +172,7 @@ Supervision::Woken Supervision::wait() {
         if (signal == kLetGoSignal || signal == kTakeUpSignal) {
             asked_ = Request::of(signal, info.si_code == SI_QUEUE ? info.si_value.sival_int : 0);
         } else if (signal == program_gone_signal() && (info.si_code == SI_QUEUE || info.si_code == SI_USER)) {
-            if (info.si_pid != setup_.options.front) continue;
+            if (info.si_pid != setup_.options.front || root_ == 0) continue;  // or we have seen that as its tracer
             if (setup_.root_gone) setup_.root_gone(info.si_code == SI_QUEUE ? info.si_value.sival_int : 0);
             root_ = 0;
             break;

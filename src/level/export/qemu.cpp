@@ -25,8 +25,15 @@ std::string escaped(std::string_view text) {
 std::string identity_of(const Level& level) {
     if (!level.identity) return "";
     const profile::Identity& identity = *level.identity;
-    return fmt::format(",vendor={},family={},model={},stepping={},model-id={}", identity.vendor, identity.family, identity.model,
-                       identity.stepping, escaped(printable(trim(identity.brand), 48)));
+    constexpr std::size_t vendor_size = 12;  // QEMU refuses another length
+    std::string text;
+    if (identity.vendor.size() == vendor_size) text += ",vendor=" + escaped(printable(identity.vendor));
+    text += fmt::format(",family={},model={},stepping={}", identity.family, identity.model, identity.stepping);
+    constexpr std::size_t brand_size = 48;  // leaves 0x80000002 to 4
+    if (const auto brand = trim(identity.brand); !brand.empty()) {
+        text += ",model-id=" + escaped(printable(brand.substr(0, brand_size), brand_size));
+    }
+    return text;
 }
 
 }  // namespace

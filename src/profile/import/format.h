@@ -31,7 +31,8 @@ Result<std::vector<NodeProfile>> one_node(std::string_view text, const std::stri
     return profiles;
 }
 
-extern const Format kOurJson, kCpuidTool, kCpuinfo, kInstLatx64, kLibcpuid;
+extern const Format kOurJson, kCpuidTool, kCpuinfo, kInstLatx64, kLibcpuid, kLscpu, kLibvirt, kQemu, kCriu, kKubernetes,
+    kRunsc, kArchspec, kSysctl, kCpuidNumbers;
 
 inline constexpr std::size_t kMostEntries = 1U << 19U;  // CPUID answers kept of one file, equal CPUs counted once
 inline constexpr std::size_t kMostPerCpu = 4096;        // CPUID answers of one CPU; real ones have about 150

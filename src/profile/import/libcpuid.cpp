@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "profile/arm_identity.h"
+#include "profile/import/arm_registers.h"
 #include "profile/import/register_dump.h"
 #include "util/text.h"
 
@@ -102,14 +104,57 @@ Result<NodeProfile> read_own(std::string_view raw, const std::string& name) {
     return builder.finish("libcpuid");
 }
 
+// "arm_id_aa64isar0=...", CPU by CPU. What the processor has; the kernel may know less of it.
+Result<NodeProfile> read_arm(std::string_view raw, const std::string& name) {
+    NodeProfile profile;
+    profile.name = printable(name);
+    profile.origin = "libcpuid";
+    profile.architecture = arch::Architecture::aarch64;
+    ArmRegisters registers;
+    std::uint64_t midr = 0;
+    bool any = false, has64 = false;
+    const auto close_cpu = [&] {
+        if (registers.empty()) return;
+        const ArmFeatures of_cpu = features_of(registers);
+        profile.features = any ? profile.features & of_cpu.features : of_cpu.features;
+        profile.known = any ? profile.known & of_cpu.known : of_cpu.known;
+        profile.features &= profile.known;
+        any = true;
+        registers.clear();
+    };
+    Lines lines(raw);
+    for (std::string_view line; lines.next(line);) {
+        line = trim(line);
+        const auto equals = line.find('=');
+        if (!line.starts_with("arm_") || equals == std::string_view::npos) continue;
+        const auto key = line.substr(4, equals - 4);
+        const auto value = parse_hex(trim(line.substr(equals + 1)));
+        if (!value) return refuse(name, lines.number(), "cut or damaged line: expected hexadecimal digits");
+        if (key == "midr") {
+            close_cpu();
+            if (midr == 0) midr = *value;
+        }
+        if (!key.starts_with("id_aa64")) continue;
+        has64 = has64 || *value != 0;
+        registers.insert_or_assign(std::string(key), *value);
+        if (registers.size() > 256) return refuse(name, lines.number(), "absurdly many registers");
+    }
+    close_cpu();
+    if (!any || !has64) {
+        return usage_error("cannot import", name, "a 32-bit Arm processor: it has no 64-bit ID registers");
+    }
+    profile.identity = arm_identity(midr);
+    profile.notes.emplace_back("made from ID registers, which tell what the processor has: an older kernel may show programs "
+                               "less. The HWCAP words, the kernel, CTR_EL0, DCZID_EL0, the page size, the SVE vector length "
+                               "and AT_MINSIGSTKSZ are not known");
+    profile.notes.push_back(fmt::format("{} features of which no register here tells are unknown",
+                                        (arch::table(profile.architecture).all() - profile.known).size()));
+    return profile;
+}
+
 Result<NodeProfile> read(std::string_view text, const std::string& name) {
     const auto raw = raw_part(text);
-    if (raw.find("arm_midr=") != std::string_view::npos) {
-        return usage_error("cannot import", name,
-                           "this is a libcpuid dump of an Arm CPU: it has ID registers, but not which features the "
-                           "kernel gives to programs (HWCAP)",
-                           "import /proc/cpuinfo of that machine, or run `cpulevel scan` there");
-    }
+    if (raw.find("arm_midr=") != std::string_view::npos) return read_arm(raw, name);
     if (has_own_lines(raw)) return read_own(raw, name);
     return read_register_dump(raw, name, "libcpuid");
 }

@@ -6,7 +6,6 @@
 namespace cpulevel::profile::import {
 namespace {
 
-// JSON that no other format claims comes here: the strict reader says best what is wrong with it.
 bool recognises(std::string_view text) { return trim(text.substr(0, 4096)).starts_with('{'); }
 Result<NodeProfile> read(std::string_view text, const std::string& name) { return from_json(text, name); }
 

@@ -156,7 +156,8 @@ Result<NodeProfile> RawBuilder::finish(std::string origin) {
     }
     const auto& table = arch::table(profile.architecture);
     if (const auto unknown = table.all() - profile.known; !unknown.empty()) {
-        notes.push_back(fmt::format("{} features of which this source does not speak are unknown", unknown.size()));
+        notes.push_back(unknown.size() == 1 ? std::string("one feature of which this source does not speak is unknown")
+                                          : fmt::format("{} features of which this source does not speak are unknown", unknown.size()));
     }
     return profile;
 }

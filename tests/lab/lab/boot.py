@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 
 from .case import Case
 from .initramfs import Initramfs
@@ -41,7 +42,8 @@ class BootResult:
 
 
 def build_initramfs(machine: Machine, cases: list[Case], build: pathlib.Path, source: pathlib.Path, packages: Packages,
-                    extra: dict[str, bytes]) -> bytes:
+                    extra: dict[str, bytes], fill: Callable[[Initramfs], None] = lambda _: None) -> bytes:
+    """`extra` are files for /lab/data; `fill` puts in whatever else a test needs."""
     image = Initramfs()
     image.character_device("/dev/console", 5, 1)
     for folder in ("/proc", "/sys", "/run", "/lab/results"):
@@ -68,10 +70,13 @@ def build_initramfs(machine: Machine, cases: list[Case], build: pathlib.Path, so
     image.file("/lab/order", "".join(order).encode(), 0o644)
     for name, data in extra.items():
         image.file(f"/lab/data/{name}", data, 0o644)
+    fill(image)
     return image.finished()
 
 
-def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int) -> BootResult:
+def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
+         disks: Sequence[pathlib.Path] = ()) -> BootResult:
+    """`disks` are files that the guest has as /dev/vda, /dev/vdb...; it needs the modules virtio_pci and virtio_blk for them."""
     image = next((kernel / "boot").glob(machine.architecture.kernel_image + "*"))
     with tempfile.NamedTemporaryFile(prefix="cpulevel-lab-") as file:
         file.write(initramfs)
@@ -81,6 +86,8 @@ def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int)
             "-nographic", "-no-reboot", "-nic", "none", "-kernel", str(image), "-initrd", file.name,
             "-append", f"console={machine.architecture.console} panic=-1 quiet loglevel=1",
         ]
+        for disk in disks:
+            command += ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"]
         start = time.monotonic()
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -5,9 +5,13 @@ Written here rather than by cpio(1), because a device node can be put into an ar
 
 from __future__ import annotations
 
+import lzma
+import os
 import pathlib
+import re
 import stat
 import subprocess
+from collections.abc import Sequence
 
 
 class Initramfs:
@@ -61,6 +65,41 @@ class Initramfs:
             for word in line.split():
                 if word.startswith("/"):
                     self.file(word, pathlib.Path(word).read_bytes())
+
+    def tree(self, root: pathlib.Path, path: str) -> None:
+        """A folder or file of `root` at the same path, links as links; what a link to elsewhere points to must be added too."""
+        for found in sorted([root / path.lstrip("/"), *(root / path.lstrip("/")).rglob("*")]):
+            name = "/" + str(found.relative_to(root))
+            if found.is_symlink():
+                if name.strip("/") not in self.known:
+                    self.known.add(name.strip("/"))
+                    self.link(name, os.readlink(found))
+            elif found.is_dir():
+                self.folder(name)
+            elif found.is_file():
+                self.file(name, found.read_bytes(), stat.S_IMODE(found.stat().st_mode))
+
+    def modules(self, kernel: pathlib.Path, names: Sequence[str]) -> list[str]:
+        """Kernel modules with all that they need, in /modules; gives the order in which insmod must have them."""
+        files = {path.name.partition(".")[0].replace("-", "_"): path for path in (kernel / "lib/modules").rglob("*.ko*")}
+        order: list[str] = []
+
+        def add(name: str) -> None:
+            path = files.get(name.replace("-", "_"))
+            name = f"{path.name.partition('.')[0]}.ko" if path else ""
+            if path is None or name in order:
+                return  # built in, or had already
+            data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+            for needed in re.findall(rb"\0depends=([^\0]*)\0", data):
+                for one in filter(None, needed.decode().split(",")):
+                    add(one)
+            if name not in order:
+                order.append(name)
+                self.file(f"/modules/{name}", data, 0o644)
+
+        for name in names:
+            add(name)
+        return order
 
     def finished(self) -> bytes:
         self._entry("TRAILER!!!", 0)

@@ -48,3 +48,6 @@ FLEETS = {
 }
 # CTR_EL0.IDC differs between these two: who runs code that he has written himself must look at where he is.
 FLEET_OPTIONS = {X86_64.name: (), ARM64.name: ("--accept-unmaskable",)}
+
+# Not in the matrix: where checkpoints go (tests/travel).
+EPYC = Machine("epyc", X86_64, "EPYC")

@@ -12,6 +12,7 @@ LOADERS = {"64": "/lib64/ld-linux-x86-64.so.2", "32": "/lib/ld-linux.so.2"}
 def loader(t: Context, bits: str = "64") -> str:
     if not os.path.exists(LOADERS[bits]):
         t.skip(f"no {LOADERS[bits]}")
+    t.need(LOADERS[bits], "--help")
     return LOADERS[bits]
 
 

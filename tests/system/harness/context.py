@@ -53,6 +53,8 @@ class Context:
             if name in machine.not_built():
                 raise Skipped(f"{name} is not built: {machine.not_built()[name]}")
             raise Failed(f"victim {name} is missing in {self.victims}")
+        if "_32" in name and (why_not := machine.runs(str(path))):
+            raise Skipped(f"{name}: {why_not}")
         return str(path)
 
     def tool(self, name: str, package: str | None = None) -> str:

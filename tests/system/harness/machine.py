@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import pathlib
@@ -28,6 +29,18 @@ def not_built() -> dict[str, str]:
     file = VICTIMS / "not_built.txt"
     lines = file.read_text().splitlines() if file.exists() else []
     return dict(line.split(": ", 1) for line in lines)
+
+
+@functools.cache
+def runs(program: str) -> str:
+    """Empty if the kernel executes this kind of program (32-bit ones it may not), otherwise why not."""
+    try:
+        # Whether it is executed is known when Popen returns; it need not run to its end.
+        with subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
+            started.kill()
+    except OSError as error:
+        return "" if error.errno != errno.ENOEXEC else f"this kernel executes no such programs ({error.strerror})"
+    return ""
 
 
 def works(*command: str) -> str:

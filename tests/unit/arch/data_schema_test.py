@@ -39,7 +39,8 @@ class Schema(unittest.TestCase):
         for architecture in ARCHITECTURES:
             with self.subTest(architecture):
                 validator("features.schema.json").validate(load(DATA / f"{architecture}.json"))
-        validator("levels.schema.json").validate(load(DATA / "levels.json"))
+        for name in ("levels", "cpu_models", "targets"):
+            validator(f"{name}.schema.json").validate(load(DATA / f"{name}.json"))
         tools = sorted((DATA / "exports").glob("*.json"))
         self.assertTrue(tools)
         for tool in tools:

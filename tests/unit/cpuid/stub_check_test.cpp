@@ -3,6 +3,7 @@
 
 #if defined(__x86_64__)
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -67,7 +68,9 @@ TEST(StubCheck, KnowsOneByteOfDifferenceInTableAndRoutine) {
         area[at] ^= std::byte{0x10};
         const auto changed = inspect_stub_area(area, table());
         EXPECT_FALSE(changed && changed->same_table) << at;
-        if (at >= found->routine_offset) EXPECT_FALSE(changed) << at;
+        if (at >= found->routine_offset) {
+            EXPECT_FALSE(changed) << at;
+        }
     }
 }
 
@@ -88,7 +91,7 @@ TEST(StubCheck, RandomBytesAreNone) {
         for (std::byte& byte : area) byte = static_cast<std::byte>(random());
         FlatHeader header;  // one that claims anything
         header.size = static_cast<std::uint32_t>(random());
-        header.entry_count = (header.size - sizeof header) / sizeof(FlatEntry);
+        header.entry_count = static_cast<std::uint32_t>((header.size - sizeof header) / sizeof(FlatEntry));
         if (area.size() >= sizeof header && i % 2 == 0) std::memcpy(area.data(), &header, sizeof header);
         EXPECT_FALSE(inspect_stub_area(area, table()));
     }

@@ -1,6 +1,8 @@
 // Requests as signals carry them, answers as a record does, and who is in a tree.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <csignal>
 #include <map>
 #include <random>
@@ -17,8 +19,8 @@ namespace {
 TEST(Request, GoesThroughASignalsValue) {
     for (const auto kind : {Request::Kind::let_go, Request::Kind::take_up}) {
         for (const bool stopped : {false, true}) {
-            for (const std::uint16_t seconds : {1, 10, 255, 256, 3600, 65535}) {
-                const Request request{kind, stopped, seconds};
+            for (const int seconds : {1, 10, 255, 256, 3600, 65535}) {
+                const Request request{kind, stopped, static_cast<std::uint16_t>(seconds)};
                 const int signal = kind == Request::Kind::let_go ? kLetGoSignal : kTakeUpSignal;
                 EXPECT_EQ(Request::of(signal, request.value()), request);
             }

@@ -153,8 +153,7 @@ TEST(Import, ByteOrderMarkAndLineEndingsDoNotMatter) {
 }
 
 TEST(Import, FormatCanBeNamed) {
-    EXPECT_EQ(error_of("", "cpuidd"), "unknown format: \"cpuidd\": known are json, cpuid, libcpuid, instlatx64, "
-                                      "cpuinfo");
+    EXPECT_THAT(error_of("", "cpuidd"), HasSubstr("unknown format: \"cpuidd\": known are criu, lscpu, qemu, nfd, json"));
     EXPECT_TRUE(import_text(fixture("cpuid_r_one_cpu.txt"), "x", "cpuid"));
     EXPECT_THAT(error_of(fixture("cpuid_r_one_cpu.txt"), "cpuinfo"), HasSubstr("without \"flags\""));
 }
@@ -183,10 +182,10 @@ TEST(Import, BadInputIsRefusedWithItsPlace) {
         {replaced(own, "ext_cpuid[1]=00100f63 ", "ext_cpuid[1]="), "cut or damaged line"},
         {replaced(dump, "CPUID 00000001: ", "CPUID 00000001: Z"), "cut or damaged line"},
         {"CPUID 00000007: 00000000-00000000-00000000-00000000\n", "leaves 0 and 1 are missing"},
-        {"_______ Logical CPU #0 ______\narm_midr=00000000411fd070\n", "libcpuid dump of an Arm CPU"},
-        {"processor : 0\nflags : fpu\n\nprocessor : 1\nFeatures : fp\n", "line 5: x86 and arm64 in one file"},
+        {"_______ Logical CPU #0 ______\narm_midr=00000000411fd070\n", "32-bit Arm processor"},
+        {"processor : 0\nflags : fpu\n\nprocessor : 1\nFeatures : fp\n", "line 5: CPUs of several architectures in one file"},
         {"processor : 70000\nflags : fpu\n", "line 1: absurd CPU number"},
-        {"processor : 0\ncpu : POWER10\n", "without \"flags\""},
+        {"processor : 0\ncpu : POWER99\n", "not known here"},
     };
     for (const Case& c : cases) {
         EXPECT_THAT(error_of(c.text), HasSubstr(c.message)) << c.text.substr(0, 80);

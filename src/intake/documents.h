@@ -1,0 +1,18 @@
+// One text as nodes: a profile, a level, a foreign description, or what kubectl and etcdctl print.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "profile/node_profile.h"
+#include "util/error.h"
+
+namespace cpulevel::intake {
+
+[[nodiscard]] Result<std::vector<profile::NodeProfile>> nodes_of(std::string_view text, const std::string& name);
+
+// JSON lines: more than one line, and the first is a whole JSON object.
+[[nodiscard]] bool looks_like_json_lines(std::string_view first);
+
+}  // namespace cpulevel::intake

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""Fleets on the command line: folders, archives, streams, updates, pools. tests/cli/test_fleet.py CPULEVEL"""
+import base64
+import json
+import os
+import pathlib
+import pty
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = ""
+PROFILES = pathlib.Path(__file__).resolve().parents[2] / "data" / "profiles"
+MODELS = ["haswell", "zen2", "skylake-x", "westmere"]
+
+
+def run(*arguments, **options):
+    environment = {**os.environ, "COLUMNS": "100", **options.pop("env", {})}
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120,
+                          check=False, **options)
+
+
+def node(number, model=None):
+    profile = json.loads((PROFILES / ((model or MODELS[number % len(MODELS)]) + ".json")).read_text())
+    profile["name"] = f"node{number:03}"
+    profile["kernel"] = f"6.1.{number}"
+    return profile
+
+
+class Fleet(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        self.addCleanup(self.folder.cleanup)
+        (self.path / "nodes").mkdir()
+        for number in range(100):
+            (self.path / "nodes" / f"{number:03}.json").write_text(json.dumps(node(number), indent=2))
+
+    def done(self, *arguments, status=0, **options):
+        result = run(*arguments, **options)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result
+
+    def features(self, *arguments, **options):
+        return json.loads(self.done("baseline", *arguments, "--json", **options).stdout)["level"]["features"]
+
+    def test_the_same_level_from_everything_it_comes_in(self):
+        wanted = self.features(*(PROFILES / f"{model}.json" for model in MODELS))
+        nodes = self.path / "nodes"
+        self.assertEqual(self.features(nodes), wanted)
+        tar = self.path / "nodes.tar.gz"
+        subprocess.run(["tar", "-C", self.path, "-czf", tar, "nodes"], check=True)
+        self.assertEqual(self.features(tar), wanted)
+        with open(tar, "rb") as packed:
+            self.assertEqual(self.features("-", stdin=packed), wanted)
+        lines = "".join(json.dumps(node(number)) + "\n" for number in range(100))
+        self.assertEqual(self.features("-", input=lines), wanted)
+        etcd = {"kvs": [{"key": base64.b64encode(b"/n/%d" % n).decode(),
+                         "value": base64.b64encode(json.dumps(node(n)).encode()).decode()} for n in range(8)]}
+        self.assertEqual(self.features("-", input=json.dumps(etcd)), wanted)
+        plain = "".join(f"/n/{n}\n{json.dumps(node(n))}\n" for n in range(8))
+        self.assertEqual(self.features("-", input=plain), wanted)
+        maps = {"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"n{n}"}, "data": {"p": json.dumps(node(n))}}
+            for n in range(8)]}
+        self.assertEqual(self.features("-", input=json.dumps(maps)), wanted)
+
+    def test_many_nodes_are_shown_by_type(self):
+        text = self.done("baseline", self.path / "nodes").stdout
+        self.assertIn("100 nodes of 4 types", text)
+        self.assertIn("node000 (+24)", text)
+        self.assertNotIn("node004", text)
+        few = self.done("baseline", *(self.path / "nodes" / f"{n:03}.json" for n in range(10))).stdout
+        self.assertIn("10 nodes\n", few)
+        self.assertIn("node004", few)
+        like = self.done("baseline", self.path / "nodes", "--like", "node005").stdout
+        self.assertIn("AMD Ryzen 9 3950X", like.split("Features")[0])
+
+    def test_one_that_cannot_be_read(self):
+        (self.path / "nodes" / "050.json").write_text('{"schema": "cpulevel/profile/1", "nmae": 1}')
+        level = self.path / "level.json"
+        result = self.done("baseline", self.path / "nodes", "-o", level, status=2)
+        self.assertIn("050.json", result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertFalse(level.exists())
+        result = self.done("baseline", self.path / "nodes", "-o", level, "--keep-going", status=2)
+        self.assertIn("050.json", result.stderr)
+        self.assertIn("99 nodes of 4 types", result.stdout)
+        self.assertIn("1 description could not be read; the level is of the others", json.loads(level.read_text())["warnings"])
+
+    def test_update(self):
+        level, nodes = self.path / "fleet.json", self.path / "nodes"
+        self.done("baseline", nodes, "--updatable", "-o", level)
+        kept = json.loads(level.read_text())
+        self.assertEqual(kept["schema"], "cpulevel/level/2")
+        self.assertEqual(sum(one["count"] for one in kept["types"]), 100)
+        self.done("show", level)
+        self.done("run", "--level", level, "--", "/bin/true", status=run("run", "--level", "x86-64", "--", "/bin/true").returncode)
+        # Without the Westmeres (every fourth), and back again: what is left is the level of the others.
+        gone = [n for n in range(100) if n % 4 == 3]
+        self.done("baseline", "--update", level, "--remove", ",".join(f"node{n:03}" for n in gone))
+        others = [nodes / f"{n:03}.json" for n in range(100) if n % 4 != 3]
+        updated = json.loads(level.read_text())
+        self.assertEqual(updated["features"], self.features(*others))
+        self.assertEqual(len(updated["types"]), 3)
+        self.done("baseline", "--update", level, *(nodes / f"{n:03}.json" for n in gone))
+        again = json.loads(level.read_text())
+        self.assertEqual(again["features"], kept["features"])
+        self.assertEqual(sorted(map(json.dumps, (t["nodes"] for t in again["types"]))),
+                         sorted(map(json.dumps, (t["nodes"] for t in kept["types"]))))
+        before = level.read_text()
+        for arguments, words in ((["--remove", "node0999"], "node099"), ([nodes / "001.json"], "node001"), ([], "nothing to update")):
+            self.assertIn(words, self.done("baseline", "--update", level, *arguments, status=2).stderr)
+        self.assertEqual(level.read_text(), before)
+        plain = self.path / "plain.json"
+        self.done("baseline", nodes, "-o", plain)
+        self.assertEqual(json.loads(plain.read_text())["schema"], "cpulevel/level/1")
+        self.assertIn("--updatable", self.done("baseline", "--update", plain, "--remove", "node001", status=2).stderr)
+        kept["types"][0]["count"] = 1
+        level.write_text(json.dumps(kept))
+        self.assertIn("types[0]", self.done("baseline", "--update", level, "--remove", "node001", status=2).stderr)
+
+    def test_pools(self):
+        nodes = self.path / "nodes"
+        text = self.done("pools", nodes).stdout
+        self.assertIn("What each number of pools keeps", text)
+        self.assertIn("What holds the one level down", text)
+        self.assertIn("node003 (+24)", text.split("without", 1)[1].splitlines()[1], "Westmere holds it down most")
+        levels = self.path / "levels"
+        levels.mkdir()
+        told = json.loads(self.done("pools", nodes, "--pools", "2", "-o", levels, "--json").stdout)
+        self.assertTrue(told["exact"])
+        self.assertEqual(sum(pool["nodes"] for pool in told["pools"]), 100)
+        for number, pool in enumerate(told["pools"], 1):
+            written = json.loads((levels / f"pool-{number}.json").read_text())
+            self.assertEqual(written, pool["level"])
+            self.done("show", levels / f"pool-{number}.json")
+        west = self.done("pools", nodes, "--never-lose", "avx2").stdout
+        self.assertIn("2 pools", west)
+        self.assertIn("needed", self.done("pools", nodes, "--never-lose", "avx2", "--pools", "1", status=1).stderr)
+        self.done("pools", nodes, "--lose-at-most", "0")
+        self.assertIn("--never-lose", self.done("pools", nodes, "--lose-at-most", "avx2", status=2).stderr)
+        self.assertIn("avx2", self.done("pools", nodes, "--never-lose", "avx22", status=2).stderr)
+        what = self.done("pools", nodes, "--without", ",".join(f"node{n:03}" for n in range(3, 100, 4)), "--with", "zen4:50").stdout
+        self.assertIn("125 nodes instead of 100", what)
+        self.assertIn("gains", what)
+        self.assertIn("zen4", self.done("pools", nodes, "--with", "zen44", status=2).stderr)
+        (self.path / "values").write_text('{"avx512f": 1000, "others": 0}')
+        only = json.loads(self.done("pools", nodes, "--pools", "2", "--values", self.path / "values", "--json").stdout)
+        self.assertEqual(only["value"], 25 * 1000, "the Skylakes alone keep the only feature that is worth something")
+
+    def test_no_progress_bar_but_on_a_terminal(self):
+        self.assertEqual(self.done("baseline", self.path / "nodes").stderr, "")
+        # A stream that does not end: the bar comes, on standard error.
+        parent, child = pty.openpty()
+        with subprocess.Popen([PROGRAM, "baseline", "-", "-o", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=child) as process:
+            os.close(child)
+            line = (json.dumps(node(0)) + "\n").encode()
+            seen = b""
+            os.set_blocking(parent, False)
+            for _ in range(20000):
+                process.stdin.write(line * 10)
+                try:
+                    seen += os.read(parent, 4096)
+                except BlockingIOError:
+                    pass
+                if b" read" in seen:
+                    break
+            process.stdin.close()
+            self.assertEqual(process.wait(timeout=60), 0)
+        os.close(parent)
+        self.assertIn(b" read", seen)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    result = unittest.main(exit=False, verbosity=2).result
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad - len(result.skipped)} passed, {bad} failed, {len(result.skipped)} skipped")
+    sys.exit(1 if bad else 0)

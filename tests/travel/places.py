@@ -1,0 +1,181 @@
+"""Where a stage of the journeys is played: on this machine in a Debian 13 of its own, or in an emulated one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lab"))
+
+from lab.boot import BOOT_SECONDS, boot, build_initramfs  # noqa: E402
+from lab.case import Case  # noqa: E402
+from lab.initramfs import Initramfs  # noqa: E402
+from lab.machines import Machine  # noqa: E402
+from lab.packages import Packages  # noqa: E402
+
+# What CRIU asks the kernel for; without nfnetlink and nf_tables it ends. Disks carry the checkpoints in and out.
+MODULES = ("virtio_pci", "virtio_blk", "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag",
+           "af_packet_diag", "crc32c_generic", "nfnetlink", "nf_tables", "tun", "veth")
+OUT_BYTES = 1 << 30  # sparse
+
+ENTER = r"""
+root=$0
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount -t sysfs sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmp "$root/tmp"
+mount -t tmpfs run "$root/run"
+mount --bind "$1" "$root/travel"
+cd "$root"
+pivot_root . mnt
+cd /
+umount -l /mnt
+exec sh /travel/stage.sh
+"""
+
+
+@dataclasses.dataclass
+class Stage:
+    """What is done at one place in one go."""
+    orders: list[str]
+    luggage: dict[str, pathlib.Path]  # the folders of those who arrive, by name
+    first_pid: int
+    seconds: int = 600
+
+
+@dataclasses.dataclass
+class Report:
+    lines: list[str]
+    work: pathlib.Path  # the folders of all who were here
+
+
+def write_stage(stage: Stage, folder: pathlib.Path, programs: list[pathlib.Path]) -> None:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "work").mkdir()
+    for program in programs:
+        shutil.copy2(program, folder / "bin")
+    shutil.copy2(HERE / "stage.sh", folder)
+    (folder / "orders").write_text("".join(order + "\n" for order in stage.orders))
+    (folder / "first_pid").write_text(f"{stage.first_pid}\n")
+    for name, luggage in stage.luggage.items():
+        shutil.copytree(luggage, folder / "work" / name, symlinks=True)
+
+
+class EnoughDescriptors:
+    """CRIU raises its limit of descriptors to fs.nr_open, which root without CAP_SYS_RESOURCE may not: then fs.nr_open is brought
+    down to the limit, as long as we are here."""
+
+    def __enter__(self) -> None:
+        self.path = pathlib.Path("/proc/sys/fs/nr_open")
+        self.before = self.path.read_text()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limits[0], int(self.before)))
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        except ValueError:
+            self.path.write_text(str(limits[1]))
+
+    def __exit__(self, *_: object) -> None:
+        self.path.write_text(self.before)
+
+
+def play_natively(stage: Stage, programs: list[pathlib.Path], root: pathlib.Path, folder: pathlib.Path) -> Report:
+    write_stage(stage, folder, programs)
+    with EnoughDescriptors():
+        done = subprocess.run(["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", ENTER, root, folder],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=stage.seconds, errors="replace", check=False)
+    return Report(done.stdout.splitlines(), folder / "work")
+
+
+def libraries_of(root: pathlib.Path, programs: list[str]) -> set[str]:
+    listed = subprocess.run(["chroot", root, "ldd", *programs], capture_output=True, text=True, check=False).stdout
+    return {word for line in listed.splitlines() for word in line.split() if word.startswith("/") and not word.endswith(":")}
+
+
+def fill_from(root: pathlib.Path, image: Initramfs) -> None:
+    """CRIU, Python and libcrypto as they are in the root, at the same paths: a checkpoint names files."""
+    for link in ("lib", "lib64", "sbin"):
+        image.known.add(link)
+        image.link(f"/{link}", f"usr/{link}")
+    python = os.path.realpath(root / "usr/bin/python3").replace(str(root), "")
+    modules = sorted((root / "usr/lib").glob("python3.*"))
+    programs = ["/usr/sbin/criu", python, *(str(path).replace(str(root), "") for folder in modules for path in folder.rglob("*.so"))]
+    libraries = libraries_of(root, programs)
+    for library in ("libcrypto.so.3", "libm.so.6"):
+        libraries.add("/" + str(next((root / "usr/lib").glob(f"*/{library}")).relative_to(root)))
+    for path in sorted(libraries | {"/usr/sbin/criu", python}):
+        real = pathlib.Path(os.path.realpath(str(root) + os.path.realpath(str(root / path.lstrip("/")))[len(str(root)):]))
+        name = path.replace("/lib64/", "/usr/lib64/", 1) if path.startswith("/lib64/") else path
+        name = "/usr" + name if name.startswith("/lib/") else name
+        canonical = "/" + str(real.relative_to(root))
+        image.file(canonical, real.read_bytes(), stat.S_IMODE(real.stat().st_mode))
+        if name.strip("/") not in image.known:
+            image.known.add(name.strip("/"))
+            image.link(name, canonical)
+    image.link("/usr/bin/python3", os.path.basename(python))
+    # What libc maps: character sets and the locale.
+    more = [*modules, *root.glob("usr/lib/*/gconv/gconv-modules.cache"), root / "usr/lib/locale"]
+    for folder in more:
+        if folder.exists():
+            image.tree(root, "/" + str(folder.relative_to(root)))
+
+
+CASE = """\
+for module in $(cat /modules/order); do insmod "/modules/$module" 2>/dev/null; done
+mkdir -p /travel
+chmod 755 / /travel  # as it is natively: CRIU compares
+tar -x -C /travel -f /dev/vda || echo "failed - the first disk could not be read"
+sh /travel/stage.sh
+tar -c -C /travel/work -f /dev/vdb . || echo "failed - the second disk could not be written"
+sync
+"""
+
+
+def play_in_machine(stage: Stage, programs: list[pathlib.Path], root: pathlib.Path, folder: pathlib.Path, machine: Machine,
+                    packages: Packages) -> Report:
+    write_stage(stage, folder / "travel", programs)
+    script = folder / "travel.sh"
+    script.write_text(CASE)
+    case = Case(name="travel", path=script, machines=frozenset(), programs=(), data=(), host_programs=(), after="",
+                seconds=stage.seconds)
+    kernel = packages.kernel(machine.architecture.debian)
+
+    def fill(image: Initramfs) -> None:
+        order = image.modules(kernel, MODULES)
+        image.file("/modules/order", "\n".join(order).encode(), 0o644)
+        fill_from(root, image)
+
+    into, out = folder / "into", folder / "out"
+    with tarfile.open(into, "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.add(folder / "travel", ".")
+    os.truncate(into, (into.stat().st_size + 4095) // 4096 * 4096)
+    out.touch()
+    os.truncate(out, OUT_BYTES)
+    image = build_initramfs(machine, [case], folder, folder, packages, {}, fill)
+    result = boot(machine, kernel, image, BOOT_SECONDS + stage.seconds, [into, out])
+    shutil.rmtree(folder / "travel")
+    into.unlink()
+    lines = [line for found in result.cases for line in found.lines]
+    if not result.finished:
+        lines += [f"failed - {machine.name} was not finished after {result.seconds:.0f} s",
+                  *("    " + line for line in result.console.splitlines()[-15:])]
+    work = folder / "work"
+    work.mkdir()
+    try:
+        with tarfile.open(out) as archive:
+            archive.extractall(work)
+    except tarfile.ReadError as bad:
+        lines.append(f"failed - what {machine.name} gave back is no archive: {bad}")
+    out.unlink()
+    lines.append(f"time {machine.name}: {result.seconds:.0f} s from start to power-off")
+    return Report(lines, work)
