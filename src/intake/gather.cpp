@@ -179,12 +179,21 @@ class Gatherer {
         if (options_.progress) options_.progress(collector_.done(), total_);
     }
 
+    // Also where nobody ever waits for the readers, as with a stream that is slower than they are.
+    void tell_now_and_then() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - told_ < std::chrono::milliseconds(100)) return;
+        told_ = now;
+        tell();
+    }
+
     void hand_over(Batch batch) {
         if (!threads_) {
             const std::size_t count = options_.threads != 0 ? options_.threads : std::thread::hardware_concurrency();
             threads_ = std::make_unique<Threads>(collector_, std::clamp<std::size_t>(count, 1, 64));
         }
         threads_->push(std::move(batch), [this] { tell(); });
+        tell_now_and_then();
     }
 
     Result<void> read_path(std::size_t source, const std::string& path) {
@@ -322,6 +331,7 @@ class Gatherer {
     std::vector<std::vector<std::string>> walked_;  // by source; threads have pointers to the paths
     std::uint64_t next_ = 0;                        // number of the next description of the current source
     std::size_t total_ = 0;
+    std::chrono::steady_clock::time_point told_;
     std::size_t links_ = 0;
     std::size_t others_ = 0;
     std::unique_ptr<Threads> threads_;  // last: it ends before what its threads use

@@ -234,7 +234,7 @@
   table.addEventListener("pointerleave", () => { clearTimeout(soon); if (!table.contains(document.activeElement)) hideTip(); });
   grid.addEventListener("scroll", () => { clearTimeout(soon); if (!table.contains(document.activeElement)) hideTip(); });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hideTip();
+    if (event.key === "Escape") { clearTimeout(soon); hideTip(); }  // also what is about to come
     const typing = event.target.closest && event.target.closest("input:not([type=radio]):not([type=checkbox])");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
