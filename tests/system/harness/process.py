@@ -144,8 +144,8 @@ class Running:
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def _poll(self) -> bool:
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
+    def _poll(self, options: int = os.WNOHANG) -> bool:
+        pid, status = os.waitpid(self.pid, options)
         if pid == self.pid:
             self.status = status
             self._process.returncode = 0  # so that subprocess does not wait for it
@@ -156,7 +156,8 @@ class Running:
             with os.fdopen(os.pidfd_open(self.pid)) as pidfd:
                 if not select.select([pidfd], [], [], timeout)[0]:
                     raise Failed(f"did not end in {timeout} s: {self.so_far()}\n{process_table(self.pid)}")
-            self._poll()
+            # It has ended; where somebody else traces it, its end is ours only when the tracer has seen it.
+            self._poll(0)
         return finished(self.command, self.status, self.out, self.err)
 
     def so_far(self) -> str:

@@ -30,7 +30,7 @@ SitePatch simple_patch() { return Piece{.code = bytes({0x0f, 0xa2, 0x90, 0x90, 0
 StubPlan plan() {
     static const SitePatch patch = simple_patch();
     const PlacedPatch site{.patch = &patch, .address = kSite};
-    return plan_stub_area(table(), kArea, std::span(&site, 1));
+    return plan_stub_area(table(), kArea, stub_area_size(table(), 1), std::span(&site, 1));
 }
 
 std::uint64_t target_of(const TextWrite& write) {
@@ -51,7 +51,7 @@ Bytes shorter(std::size_t entries) {
 }
 
 TEST(StubCheck, KnowsAnAreaOfOurs) {
-    const auto found = inspect_stub_area(plan().area, table());
+    const auto found = inspect_stub_area(plan().bytes, table());
     ASSERT_TRUE(found);
     EXPECT_TRUE(found->same_table);
     EXPECT_EQ(found->table_size, table().size());
@@ -59,12 +59,12 @@ TEST(StubCheck, KnowsAnAreaOfOurs) {
 
 TEST(StubCheck, KnowsOneByteOfDifferenceInTableAndRoutine) {
     const StubPlan made = plan();
-    const auto found = inspect_stub_area(made.area, table());
+    const auto found = inspect_stub_area(made.bytes, table());
     ASSERT_TRUE(found);
     const std::size_t end = found->routine_offset + lookup_routine().code.size();
     for (std::size_t at = 0; at < end; ++at) {
         if (at >= found->table_size && at < found->routine_offset) continue;  // padding
-        Bytes area = made.area;
+        Bytes area = made.bytes;
         area[at] ^= std::byte{0x10};
         const auto changed = inspect_stub_area(area, table());
         EXPECT_FALSE(changed && changed->same_table) << at;
@@ -76,11 +76,11 @@ TEST(StubCheck, KnowsOneByteOfDifferenceInTableAndRoutine) {
 
 TEST(StubCheck, ACutAreaIsNone) {
     const StubPlan made = plan();
-    const auto found = inspect_stub_area(made.area, table());
+    const auto found = inspect_stub_area(made.bytes, table());
     ASSERT_TRUE(found);
     const std::size_t end = found->routine_offset + lookup_routine().code.size();
     for (std::size_t size = 0; size < end; ++size) {
-        EXPECT_FALSE(inspect_stub_area(std::span(made.area).first(size), table())) << size;
+        EXPECT_FALSE(inspect_stub_area(std::span(made.bytes).first(size), table())) << size;
     }
 }
 
@@ -100,11 +100,11 @@ TEST(StubCheck, RandomBytesAreNone) {
 TEST(StubCheck, KnowsTheStubOfASite) {
     const StubPlan made = plan();
     ASSERT_EQ(made.jumps.size(), 1U);
-    const auto found = inspect_stub_area(made.area, table());
+    const auto found = inspect_stub_area(made.bytes, table());
     ASSERT_TRUE(found);
     const std::uint64_t routine = kArea + found->routine_offset;
     const std::uint64_t target = target_of(made.jumps[0]);
-    const auto stub = std::span(made.area).subspan(target - kArea);
+    const auto stub = std::span(made.bytes).subspan(target - kArea);
     SitePatch patch = simple_patch();
     const PlacedPatch site{&patch, kSite};
     EXPECT_TRUE(is_stub_of(site, stub, target, routine));
@@ -147,11 +147,11 @@ TEST(FittedTable, IsKnownWhereItWasWritten) {
     StubPlan made = plan();
     const auto fitted = fitted_table(small, table().size());
     ASSERT_TRUE(fitted);
-    std::ranges::copy(*fitted, made.area.begin());
-    const auto found = inspect_stub_area(made.area, small);
+    std::ranges::copy(*fitted, made.bytes.begin());
+    const auto found = inspect_stub_area(made.bytes, small);
     ASSERT_TRUE(found);
     EXPECT_TRUE(found->same_table);
-    const auto other = inspect_stub_area(made.area, table());
+    const auto other = inspect_stub_area(made.bytes, table());
     EXPECT_TRUE(other && !other->same_table);
 }
 
