@@ -15,7 +15,7 @@ test='bubblewrap clang-19 cpuid default-jre-headless file gcc-12-multilib gdb gi
   libopenblas0-pthread libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils musl-tools nodejs openssl procps
   python3-jsonschema python3-numpy python3-yaml rr rustc strace util-linux'
 # Cross compilers for arm64 (and its 32-bit programs), and the emulators.
-lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf qemu-system-arm qemu-system-x86'
+lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-system-arm qemu-system-x86'
 bench='openssl proot qemu-user strace'
 lint='clang-format-19 clang-tidy-19 shellcheck'
 
