@@ -16,7 +16,7 @@ test='bubblewrap chromium chromium-driver clang-19 cpuid default-jre-headless fi
   musl-tools nodejs openssl poppler-utils procps python3-jsonschema python3-numpy python3-selenium python3-yaml rr rustc
   strace util-linux'
 # Cross compilers for arm64 (and its 32-bit programs), and the emulators.
-lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf mmdebstrap qemu-system-arm qemu-system-x86'
+lab='g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-armhf-cross mmdebstrap qemu-system-arm qemu-system-x86'
 bench='openssl proot qemu-user strace'
 lint='clang-format-19 clang-tidy-19 shellcheck'
 

@@ -84,7 +84,7 @@ def run_round(machines: list[Machine], cases: list[Case], builds: dict[str, path
         architecture = machine.architecture
         image = build_initramfs(machine, wanted, builds[architecture.name], SOURCE, packages,
                                 extra.get(architecture.name, {}))
-        result = boot(machine, packages.kernel(architecture.debian), image,
+        result = boot(machine, packages.kernel(architecture.debian, machine.kernel), image,
                       BOOT_SECONDS + sum(case.seconds for case in wanted))
         if keep:
             (keep / f"{machine.name}.console").write_text(result.console)
@@ -182,7 +182,8 @@ def main() -> int:
                 subprocess.run([architecture.qemu, "--version"], check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError) as missing:
                 raise Unavailable(f"{architecture.qemu} (Debian: {architecture.qemu_package}) cannot be run: {missing}") from None
-            packages.kernel(architecture.debian)
+            for series in {machine.kernel for machine in machines if machine.architecture is architecture}:
+                packages.kernel(architecture.debian, series)
             packages.unpacked("busybox-static", architecture.debian)
     except Unavailable as why:
         return not_possible(str(why), arguments.require)

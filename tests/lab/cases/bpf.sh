@@ -1,5 +1,5 @@
 # The BPF engine: levels of cgroups and trees, marks, failures told, nothing left behind; its programs against the rules, event by event.
-# machines: x86_64 aarch64
+# machines: x86_64 aarch64 haswell-6.12 cortex-a72-6.12
 # programs: src/cli/cpulevel tests/lab/programs/print_vector tests/proof/proof tests/bpf/bpf_events tests/bpf/bpf_actor tests/bpf/bpf_break_writes
 # time: 400
 mount -t bpf bpf /sys/fs/bpf
@@ -44,11 +44,6 @@ bpf_break_writes 1
 equal strict_kills 137 "$(inside $group print_vector >/dev/null 2>&1; echo $?)"
 bpf_break_writes 0
 
-# Its own cost, by the kernel's count: printed for docs/performance.md (emulated, so for comparison only).
-echo 1 >/proc/sys/kernel/bpf_stats_enabled
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do inside $group print_vector >/dev/null; done
-echo 0 >/proc/sys/kernel/bpf_stats_enabled
-cpulevel status | grep 'cost '
 succeeds detach_cgroup cpulevel detach --cgroup $group
 equal nothing_left "" "$(ls /sys/fs/bpf)"
 equal bare_again "$bare" "$(inside $group print_vector)"
@@ -60,6 +55,29 @@ equal proof 0 "$(cat /tmp/proof.status)"
 sed -n 's/^FAILED/proof said: &/p' /tmp/proof.txt
 grep -q '^SKIPPED 7 get_auxv' /tmp/proof.txt && skipped get_auxv 'this kernel has no PR_GET_AUXV (Linux 6.4)'
 equal proof_ran 1 "$(grep -c ' 0 failed' /tmp/proof.txt)"
+
+# A tree inside of a tree: what both show. The inner one is detached by itself, and the outer one stays.
+case $ARCH in
+    x86_64) outer=x86-64-clflush inner=x86-64-cx8 ;;
+    *) outer=armv8.0-a+crc32 inner=armv8.0-a+aes ;;
+esac
+tree_of() {  # LEVEL COMMAND: a shell that is a tree under the level
+    sh -c 'cpulevel attach --tree $$ --level "$1" >/dev/null 2>&1; eval "$2"; cpulevel detach --tree $$ >/dev/null 2>&1' sh "$@"
+}
+export inner
+word() { sed -n 's/^hwcap=\(0x[0-9a-f]*\).*/\1/p' "$1"; }
+tree_of $outer 'print_vector' >/tmp/outer
+tree_of $inner 'print_vector' >/tmp/inner
+tree_of $outer 'print_vector >/tmp/before
+    sh -c "cpulevel attach --tree \$\$ --level $inner >/dev/null 2>&1; print_vector >/tmp/both; cpulevel status --json >/tmp/status; cpulevel detach --tree \$\$ >/dev/null 2>&1; print_vector >/tmp/after"
+    print_vector >/tmp/sibling'
+equal nested_tree $(($(word /tmp/outer) & $(word /tmp/inner))) $(($(word /tmp/both)))
+differ nested_tree_is_less "$(word /tmp/outer)" "$(word /tmp/both)"
+differ nested_tree_is_less_than_inner "$(word /tmp/inner)" "$(word /tmp/both)"
+equal nested_tree_in_status 2 "$(grep -c '"kind": "tree"' /tmp/status)"
+equal nested_tree_detached "$(cat /tmp/outer)" "$(cat /tmp/after)"
+equal nested_tree_sibling "$(cat /tmp/outer)" "$(cat /tmp/sibling)"
+equal nested_tree_before "$(cat /tmp/outer)" "$(cat /tmp/before)"
 
 for seed in 1 2; do
     mkdir /tmp/events$seed

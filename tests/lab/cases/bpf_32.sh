@@ -1,5 +1,5 @@
 # The BPF engine and programs of both word sizes.
-# machines: haswell
+# machines: haswell haswell-6.12 cortex-a72 cortex-a72-6.12
 # programs: src/cli/cpulevel tests/proof/proof tests/proof/proof_32 tests/bpf/bpf_events tests/bpf/bpf_actor tests/bpf/bpf_actor_32
 # time: 400
 mount -t bpf bpf /sys/fs/bpf

@@ -23,6 +23,8 @@ class Case:
     seconds: int
 
     def runs_on(self, machine: Machine) -> bool:
+        if machine.kernel:
+            return machine.name in self.machines
         return bool(self.machines & {machine.name, machine.architecture.name})
 
 

@@ -28,6 +28,7 @@ class Machine:
     name: str
     architecture: Architecture
     cpu: str
+    kernel: str = ""  # a series of Debian's kernels; empty: the ordinary one. Such a machine runs only cases that name it
 
 
 # `max,pauth-impdef=on`: the architected pointer authentication is four times slower to emulate than everything else.
@@ -38,6 +39,9 @@ MACHINES = [
     Machine("arm-max", ARM64, "max,pauth-impdef=on"),
     Machine("neoverse-n1", ARM64, "neoverse-n1"),
     Machine("cortex-a72", ARM64, "cortex-a72"),
+    # Newer kernels: what depends on them (BPF, PR_GET_AUXV) is tried on both.
+    Machine("haswell-6.12", X86_64, "Haswell", "6.12"),
+    Machine("cortex-a72-6.12", ARM64, "cortex-a72", "6.12"),
 ]
 
 # The machines whose scans make `fleet.json`. arm-max has pointer authentication, which is executed without asking: it

@@ -76,14 +76,20 @@ class Packages:
                     partial.rename(root)
         return root
 
-    def kernel(self, architecture: str) -> pathlib.Path:
-        """The unpacked cloud kernel that Debian's meta package names today, or the one that is in the cache."""
-        known = sorted((self.cache / "roots").glob(f"linux-image-[0-9]*-cloud-{architecture}_{architecture}"))
-        if known:
-            return known[-1]
+    def kernel(self, architecture: str, series: str = "") -> pathlib.Path:
+        """The unpacked cloud kernel that Debian's meta package (of a series, or the ordinary one) names today. What was chosen
+        once is kept, so that a filled cache asks no network."""
+        meta = f"linux-image-{series}-cloud-{architecture}" if series else f"linux-image-cloud-{architecture}"
+        chosen = self.cache / f"{meta}.chosen"
+        if chosen.exists():
+            known = self.cache / "roots" / f"{chosen.read_text().strip()}_{architecture}"
+            if known.is_dir():
+                return known
         self.update()
-        depends = self.apt("apt-cache", "depends", f"linux-image-cloud-{architecture}:{architecture}")
+        depends = self.apt("apt-cache", "depends", f"{meta}:{architecture}")
         match = re.search(r"Depends: (linux-image-[0-9][^\s:]*)", depends)
         if not match:
-            raise Unavailable(f"linux-image-cloud-{architecture} is in none of the package sources")
-        return self.unpacked(match.group(1), architecture)
+            raise Unavailable(f"{meta} is in none of the package sources")
+        root = self.unpacked(match.group(1), architecture)
+        chosen.write_text(match.group(1) + "\n")
+        return root
