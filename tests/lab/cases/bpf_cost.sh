@@ -1,5 +1,5 @@
 # What exec, fork and thread start cost under the BPF engine, against bare, in this machine; and its own time for each, by the kernel's count.
-# machines: haswell haswell-6.12 cortex-a72 cortex-a72-6.12
+# machines: haswell-6.12 cortex-a72-6.12
 # programs: src/cli/cpulevel tests/lab/programs/print_vector tests/lab/programs/bench_spawn tests/lab/programs/bench_forks tests/lab/programs/bench_threads
 # time: 240
 # An emulated machine is slow, and its time is not a real one's: the ratios and the shares are what this is for (docs/performance.md).
