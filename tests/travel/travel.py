@@ -112,6 +112,9 @@ class Test:
         told = became if became.startswith("exit 0") else f"{became}, its last words: {last_words}"
         if journey.levelled:
             self.verdicts.add("ok" if passed else "FAILED", journey.name, "" if passed else told, [] if passed else details)
+        elif became.startswith("refused") and any("Unable to detach" in line and "No such process" in line for line in details):
+            # CRIU lets the threads go one by one: the first had run, and died of it, before the last was let go.
+            self.verdicts.add("ok", journey.name, "unlevelled it dies before CRIU has let its last thread go")
         elif became.startswith("refused") and not any("cpu" in line.lower() or "xsave" in line.lower() for line in details):
             self.verdicts.add("FAILED", journey.name, f"the control was not restored, and not for its CPU's sake: {told}", details)
         elif passed or became == "late":

@@ -54,7 +54,9 @@ class Packages:
 
     def update(self) -> None:
         if not self.updated:
-            self.apt("apt-get", "-q", "update")
+            with open(self.cache / "update-lock", "w") as lock:  # another lab at the same time
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self.apt("apt-get", "-q", "update")
             self.updated = True
 
     def unpacked(self, package: str, architecture: str) -> pathlib.Path:
