@@ -20,7 +20,7 @@ void require(bool condition) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::vector<std::byte> record(size);
-    std::memcpy(record.data(), data, size);
+    if (size != 0) std::memcpy(record.data(), data, size);
     cpulevel::cpuid::FileIdentity file;
     if (size >= kIdentityAt + 40) {
         std::uint64_t hash = 0xcbf29ce484222325;
