@@ -149,10 +149,12 @@ def tools(cpulevel):
                       "the same, every CPUID a trap": [cpulevel, "run", "--level", LEVEL, "--trap-only", "--"],
                       "cpulevel inherit": [cpulevel, "inherit", "--"],
                       **candidates}
-        if runs_here([cpulevel, "run", "--engine", "kernel", "--accept-real-cpuid", "--level", LEVEL, "--"]) == "":
-            candidates["run --engine kernel"] = [cpulevel, "run", "--engine", "kernel", "--accept-real-cpuid", "--level", LEVEL, "--"]
+        kernel = [cpulevel, "run", "--engine", "kernel", "--accept-real-cpuid", "--level", LEVEL, "--"]
+        if runs_here(kernel) == "":
+            candidates["run --engine kernel"] = kernel
         else:
-            missing["run --engine kernel"] = "this kernel does not inherit HWCAPs"
+            # No kernel that inherits: under `inherit` a program meets one. To be read against `cpulevel inherit` alone.
+            candidates["inherit, and in it run --engine kernel"] = [cpulevel, "inherit", "--", *kernel]
     else:
         missing[name] = "no executable: give --cpulevel"
     for candidate, prefix in candidates.items():
