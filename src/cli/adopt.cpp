@@ -10,7 +10,6 @@
 #include "cli/level_argument.h"
 #include "cli/output.h"
 #include "cli/view.h"
-#include "level/compare.h"
 #include "profile/probe.h"
 #include "util/text.h"
 
@@ -73,13 +72,8 @@ std::string to_text_for_people(const ptrace::AdoptReport& report) {
 Result<ptrace::AdoptReport> adopt_anew(const Options& options, const ptrace::TakeUpOptions& take_up) {
     const auto here = profile::probe_this_machine();
     if (!here) return std::unexpected(here.error());
-    const auto level = level_argument(options.level, &*here);
+    const auto level = level_to_give(options.level, *here);
     if (!level) return std::unexpected(level.error());
-    if (const level::Answer answer = level::may_start(*level, *here); answer.verdict == level::Verdict::no) {
-        return std::unexpected(Error{ErrorKind::refused, "this machine cannot give the level", level->name, 0,
-                                     join(answer.reasons, "; "),
-                                     "`cpulevel baseline` computes a level that this machine shares with others"});
-    }
     ptrace::RunOptions run = options.run;
     run.may_patch = !options.no_patch;
     if (options.on_supervisor_death == "continue") run.on_supervisor_death = ptrace::OnSupervisorDeath::leave_tree;

@@ -7,6 +7,7 @@
 
 #include "arch/feature.h"
 #include "cli/files.h"
+#include "level/compare.h"
 #include "level/expression.h"
 #include "level/meet.h"
 #include "util/file.h"
@@ -77,6 +78,17 @@ Result<level::Level> level_argument(const std::string& word, const profile::Node
     auto document = parse_document(*text, name);
     if (!document) return std::unexpected(document.error());
     return level_of_document(*std::move(document));
+}
+
+Result<level::Level> level_to_give(const std::string& word, const profile::NodeProfile& here) {
+    auto level = level_argument(word, &here);
+    if (!level) return level;
+    if (const level::Answer answer = level::may_start(*level, here); answer.verdict == level::Verdict::no) {
+        return std::unexpected(Error{ErrorKind::refused, "this machine cannot give the level", level->name, 0,
+                                     join(answer.reasons, "; "),
+                                     "`cpulevel baseline` computes a level that this machine shares with others"});
+    }
+    return level;
 }
 
 Result<profile::NodeProfile> node_argument(const std::string& word) {

@@ -14,6 +14,9 @@ namespace cpulevel::cli {
 // `here`: where a machine is at hand (run), levels without nodes take the places of XSAVE components from it.
 [[nodiscard]] Result<level::Level> level_argument(const std::string& word, const profile::NodeProfile* here = nullptr);
 
+// The same, for programs of this machine: refused where it shows what the machine lacks, as a program would execute that.
+[[nodiscard]] Result<level::Level> level_to_give(const std::string& word, const profile::NodeProfile& here);
+
 [[nodiscard]] Result<profile::NodeProfile> node_argument(const std::string& word);
 
 // The text for the --help of an option that takes a level.

@@ -10,7 +10,6 @@
 #include "cli/level_argument.h"
 #include "cli/start_program.h"
 #include "engine/ptrace/site_store.h"
-#include "level/compare.h"
 #include "profile/probe.h"
 #include "util/text.h"
 
@@ -95,14 +94,8 @@ Result<int> run_levelled(const Options& options, const std::vector<std::string>&
     }
     const auto here = profile::probe_this_machine();
     if (!here) return std::unexpected(here.error());
-    const auto level = level_argument(options.level, &*here);
+    const auto level = level_to_give(options.level, *here);
     if (!level) return std::unexpected(level.error());
-    // A program must never see more than the machine has: it would execute it.
-    if (const level::Answer answer = level::may_start(*level, *here); answer.verdict == level::Verdict::no) {
-        return std::unexpected(Error{ErrorKind::refused, "this machine cannot give the level", level->name, 0,
-                                     join(answer.reasons, "; "),
-                                     "`cpulevel baseline` computes a level that this machine shares with others"});
-    }
     if (options.knobs) {
         if (const auto set = set_knobs(*level); !set) return std::unexpected(set.error());
     }
