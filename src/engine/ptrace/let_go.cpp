@@ -7,9 +7,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
+#include <string_view>
+#include <thread>
 #include <utility>
 
+#include "engine/ptrace/proc_stat.h"
 #include "engine/ptrace/saved_vector.h"
 #include "engine/ptrace/supervisor.h"
 #include "util/fd.h"
@@ -32,11 +36,28 @@ std::optional<std::byte> first_byte(std::byte second) {
 }
 
 void put_back(const std::vector<ChangedByte>& changed) {
-    for (const ChangedByte& byte : changed) write_text(open_process_memory(byte.tid), RemoteAddress{byte.address}, std::span(&byte.was, 1));
+    for (const ChangedByte& byte : changed)
+        write_text(open_process_memory(byte.tid), RemoteAddress{byte.address}, std::span(&byte.was, 1));
 }
 
 std::string counted(std::size_t count, std::string_view one, std::string_view many) {
     return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+constexpr std::chrono::milliseconds kStopTime{2000};  // processes of a frozen cgroup do not get there before it thaws
+
+// The signal that stops a process is acted on when its threads run next, before anything of their own: on a busy
+// machine not at once. Whoever asked is to find them stopped. The kernel tells only a parent or a tracer of a stop, so
+// we look.
+void wait_until_stopped(std::span<const pid_t> processes, std::chrono::milliseconds patience) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    for (const pid_t process : processes) {
+        for (auto stat = read_proc_stat(process); stat && std::string_view("RSD").contains(stat->state);
+             stat = read_proc_stat(process)) {
+            if (std::chrono::steady_clock::now() >= until) return;
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
+        }
+    }
 }
 
 }  // namespace
@@ -44,7 +65,8 @@ std::string counted(std::size_t count, std::string_view one, std::string_view ma
 std::vector<std::string> unlevelled_after(const LetGo& done, CpuidMethod method) {
     std::vector<std::string> sentences;
     if (done.faulting) {
-        sentences.emplace_back("CPUID faulting is off: CPUID instructions that do not answer from memory read the real CPU");
+        sentences.emplace_back(
+            "CPUID faulting is off: CPUID instructions that do not answer from memory read the real CPU");
     }
     if (done.cpuid_traps != 0) {
         sentences.push_back(counted(done.cpuid_traps, "CPUID instruction that was", "CPUID instructions that were") +
@@ -90,7 +112,11 @@ std::int64_t Supervisor::set_cpuid_faulting(Thread& thread, bool faults) {
 }
 
 Result<LetGo> Supervisor::let_go(const LetGoOptions& options) {
-    if (const auto stopped = stop_tree(options.patience); !stopped) return std::unexpected(stopped.error());
+    if (const auto stopped =
+            stop_tree(options.patience, options.leave_stopped ? Stop::anywhere : Stop::between_lookups);
+        !stopped) {
+        return std::unexpected(stopped.error());
+    }
     LetGo done;
     std::vector<ChangedByte> changed;
     std::set<const AddressSpace*> seen;
@@ -98,7 +124,8 @@ Result<LetGo> Supervisor::let_go(const LetGoOptions& options) {
     auto fail = [&](std::string what, pid_t tid) -> std::unexpected<Error> {
         put_back(changed);
         for (const pid_t other : armed) {
-            if (const auto found = threads_.find(other); found != threads_.end()) set_cpuid_faulting(found->second, true);
+            if (const auto found = threads_.find(other); found != threads_.end())
+                set_cpuid_faulting(found->second, true);
         }
         continue_tree();
         return machine_error(std::move(what), fmt::format("thread {}", tid), "", "the tree is levelled as before");
@@ -136,6 +163,7 @@ Result<LetGo> Supervisor::let_go(const LetGoOptions& options) {
     }
     done.threads = threads_.size();
     detach_tree();
+    wait_until_stopped(done.stopped, std::min(options.patience, kStopTime));
     return done;
 }
 

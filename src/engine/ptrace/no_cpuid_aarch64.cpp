@@ -16,6 +16,7 @@ std::optional<PlantingCounts> Planter::take_over(pid_t, AddressSpace&, const Cod
                                                  std::vector<ChangedByte>&) const {
     return PlantingCounts{};
 }
+std::vector<std::uint64_t> Planter::live_sites(pid_t) { return {}; }
 void Planter::find_traps(pid_t, AddressSpace&) {}
 std::optional<bool> Supervisor::answers_the_level(Thread&, std::uint64_t) { return std::nullopt; }
 

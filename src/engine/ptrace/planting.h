@@ -97,6 +97,9 @@ class Planter {
 
     // For a process that runs already, all of its threads stopped (take_over_x86_64.cpp). `interpreter_base`: AT_BASE, or 0.
     [[nodiscard]] std::vector<CodeModule> examine_process(pid_t pid, std::uint64_t interpreter_base, PlantingCounts& counts);
+    // Addresses of the CPUID instructions of its files' code that no jump of ours stands for, sorted: what they answer
+    // changes when a tree is let go of or taken up.
+    [[nodiscard]] std::vector<std::uint64_t> live_sites(pid_t pid);
     // Stub areas that are ours to the byte, brought to this level where their size lets them be.
     [[nodiscard]] std::vector<KnownArea> find_areas(pid_t pid) const;
     // Keeps what leads into those areas; everything else becomes a trap where traps are wanted, and what it was otherwise.

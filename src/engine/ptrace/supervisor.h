@@ -32,6 +32,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cpuid/lookup_ranges.h"
 #include "engine/ptrace/let_go.h"
 #include "engine/ptrace/live_cpuid.h"
 #include "engine/ptrace/planting.h"
@@ -89,7 +90,8 @@ class Supervisor {
     void on_group_stop(Thread& thread, int stop_signal);
 
     // tree_stop.cpp
-    [[nodiscard]] Result<void> stop_tree(std::chrono::milliseconds patience);
+    enum class Stop : std::uint8_t { anywhere, between_lookups };  // of its CPU's features: settle.cpp
+    [[nodiscard]] Result<void> stop_tree(std::chrono::milliseconds patience, Stop where);
     [[nodiscard]] bool all_parked() const;
     [[nodiscard]] bool wait_parked(std::chrono::steady_clock::time_point until);
     [[nodiscard]] std::string unparked() const;
@@ -102,6 +104,10 @@ class Supervisor {
     enum class NextStop : std::uint8_t { wanted, interrupted, gone };
     NextStop next_stop(Thread& thread, int wanted);
     [[nodiscard]] bool end_call(Thread& thread, bool stopped_by_interrupt);
+    // settle.cpp
+    void serve_for(std::chrono::milliseconds time);
+    [[nodiscard]] bool is_looking_up(const Thread& thread, std::map<pid_t, std::vector<cpuid::LookupRange>>& known);
+    [[nodiscard]] bool settle(std::chrono::steady_clock::time_point until);
     // let_go.cpp
     [[nodiscard]] bool remove_traps(pid_t tid, AddressSpace& space, std::vector<ChangedByte>& changed, LetGo& done);
     std::int64_t set_cpuid_faulting(Thread& thread, bool faults);

@@ -128,6 +128,26 @@ std::vector<CodeModule> Planter::examine_process(pid_t pid, std::uint64_t interp
     return result;
 }
 
+std::vector<std::uint64_t> Planter::live_sites(pid_t pid) {
+    std::vector<std::uint64_t> addresses;
+    const Memory memory(pid, nullptr);
+    if (!memory.valid()) return addresses;
+    PlantingCounts ignored;
+    for (const CodeModule& module : examine_process(pid, 0, ignored)) {
+        const cpuid::SiteScan& scan = *module.file->scan;
+        for (const cpuid::Site& site : scan.sites) {
+            const auto address = place(module, site.file_offset, 2);
+            if (!address) continue;
+            const auto patch = std::ranges::find(scan.patches, site.file_offset, &cpuid::SitePatch::site_offset);
+            std::byte first{};
+            const bool jumps = patch != scan.patches.end() && memory.read(*address - patch->site, std::span(&first, 1)) == 1 && first == kJump;
+            if (!jumps) addresses.push_back(*address);
+        }
+    }
+    std::ranges::sort(addresses);
+    return addresses;
+}
+
 std::vector<KnownArea> Planter::find_areas(pid_t pid) const {
     std::vector<KnownArea> areas;
     if (table_.empty()) return areas;

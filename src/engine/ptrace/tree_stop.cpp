@@ -135,7 +135,7 @@ std::string Supervisor::unparked() const {
     return text;
 }
 
-Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience) {
+Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience, Stop where) {
     const auto until = Clock::now() + patience;
     for (;;) {
         stopping_ = true;
@@ -143,7 +143,7 @@ Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience) {
             thread.faults = false;  // of an earlier attempt
             interrupt(thread);
         }
-        if (wait_parked(std::min(until, Clock::now() + kAttempt))) return {};
+        if (wait_parked(std::min(until, Clock::now() + kAttempt)) && (where == Stop::anywhere || settle(until))) return {};
         // A vfork child may wait for one of those that are parked: all go on for a while.
         const std::string which = unparked();
         continue_tree();
@@ -152,13 +152,8 @@ Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience) {
                                  "a vfork child that has not executed its program yet, an uninterruptible wait, or a frozen "
                                  "cgroup (thaw it first) can be the reason; all run on as before");
         }
-        const Ticking ticking;
-        for (const auto pause = Clock::now() + kAttempt / 4; Clock::now() < pause;) {
-            int status = 0;
-            const pid_t tid = ::waitpid(-1, &status, __WALL);
-            if (tid > 0) handle(tid, status);
-            if (tid < 0 && errno != EINTR) return {};
-        }
+        serve_for(kAttempt / 4);
+        if (threads_.empty()) return {};
     }
 }
 

@@ -87,10 +87,7 @@ def waiting_shell(t: Context, *after: str, levelled: bool = True, prologue: str 
 def again_and_again(t: Context, how: str) -> None:
     """Let go and taken up a hundred times (--torture) under load: nothing is lost, nothing runs that was stopped."""
     options = ("--leave-stopped",) if how == "stopped" else ()
-    # Known and not mended: of some hundred programs that start while a running tree is let go or taken up, one dies
-    # (docs/decisions/016). --torture looks for it.
-    roles = [role for role in ROLES if role != "execs" or how == "stopped" or t.torture]
-    with going_on(t, *roles) as (run, root):
+    with going_on(t, *ROLES) as (run, root):
         stopped = int(run.wait_for(r"^player=stopped (\d+)$")[1])
         for _ in range(100 if t.torture else 6):
             report = asked(t, "release", root, "--timeout", 60, *options)
@@ -145,6 +142,20 @@ def a_stranger(t: Context) -> None:
         t.equal(tracer(shell), supervisor_of(t, shell), "tracer")
         file.touch()
         t.shows_v2(run.wait())
+
+
+@test
+def no_lookup_of_two_cpus(t: Context) -> None:
+    """What CPUID answers does not change between two instructions of a program that looks its CPU up."""
+    run = t.start(t.victim("looks_up"))
+    run.wait_for("^ready=1$")
+    for _ in range(12):
+        command(t, "adopt", run.pid, "--level", "x86-64-mtrr")
+        command(t, "release", run.pid)
+    run.send(signal.SIGTERM)
+    facts = t.ok(run.wait()).facts
+    t.check(int(facts["changes"]) >= 12, f"it hardly noticed: {facts}")
+    t.equal(facts["mixed"], "0", f"lookups of two CPUs: {facts}")
 
 
 @test
