@@ -20,8 +20,9 @@ HANDLER = Traveller("handler", ("handler",))
 STATIC = Traveller("strings_static", ("strings_static",))
 CRYPTO = Traveller("crypto", ("crypto",))
 PYTHON = Traveller("python", ("/usr/bin/python3", "-S", "-I", "/travel/bin/python.py"))
+ASKS = Traveller("asks", ("asks",))
 AVX2 = Traveller("avx2", ("avx2",), level="x86-64-v3")
-LOW = (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON)
+LOW = (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON, ASKS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Journey:
     @property
     def departure(self) -> str:
         """The name of the process's folder, which it keeps wherever it goes."""
-        return f"{self.traveller.name}.{self.level if self.levelled else 'bare'}.{self.stops[0]}"
+        # Who goes on has a folder of its own: it is dumped where others end.
+        on = ".on" if len(self.stops) > 2 else ""
+        return f"{self.traveller.name}.{self.level if self.levelled else 'bare'}.{self.stops[0]}{on}"
 
     @property
     def name(self) -> str:
@@ -57,7 +60,10 @@ def x86_64() -> list[Journey]:
     # Up: a resolver that saves 832 bytes where the CPU writes more. What binds nothing lazily after it has arrived survives
     # that also bare, so it is no control.
     journeys += both((STRINGS, THREADS), "haswell", NATIVE)
-    journeys += [Journey(traveller, ("haswell", NATIVE)) for traveller in (HANDLER, STATIC, CRYPTO, PYTHON, AVX2)]
+    journeys += [Journey(traveller, ("haswell", NATIVE)) for traveller in (HANDLER, STATIC, CRYPTO, PYTHON, ASKS, AVX2)]
+    # On and on, and back: what arrives at last has bound functions on three CPUs.
+    journeys += [Journey(traveller, (NATIVE, "nehalem", "haswell", NATIVE)) for traveller in LOW]
+    journeys.append(Journey(STRINGS, ("haswell", "nehalem", "x86-max", "haswell")))
     # The same without this machine's CPU, which may be any.
     journeys += both((STRINGS, CRYPTO), "haswell", "nehalem")
     journeys += both((STRINGS, CRYPTO), "x86-max", "nehalem")
