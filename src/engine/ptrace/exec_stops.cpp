@@ -100,10 +100,12 @@ void Supervisor::level_program(Thread& thread) {
     if (!outcome.edits.empty() && !write_memory(pid, stack->at, stack->bytes)) {
         return go_on_unlevelled("its stack cannot be written");
     }
+    const auto edited = inherit::AuxVector::parse(stack->bytes, size);
     record.edits = std::move(outcome.edits);
 
     space.syscall_gadget = find_gadget(pid, vdso, record.is_32bit);  // also to put signal states back
     auto starting = std::make_unique<NewProgram>();
+    if (edited) starting->words = words_of(*edited);
     if (policy_.method == CpuidMethod::planted || !policy_.table.empty()) {
         starting->modules = planter_.examine_program(pid, entry, interpreter, record.is_32bit, record.planting);
         if (record.planting.unreadable != 0 && policy_.method == CpuidMethod::planted) {
@@ -118,8 +120,9 @@ void Supervisor::level_program(Thread& thread) {
         tasks.areas[i] = {starting->modules[i].below, starting->modules[i].area_size};
     }
     // A seccomp filter of the program's own may refuse our calls, or kill for them.
-    thread.filters_suspended = suspend_filters(pid);
-    if (!thread.filters_suspended && count_filters(pid) > own_filters_) {
+    const Filters filters = suspend_filters(pid);
+    thread.filters_suspended = filters == Filters::suspended;
+    if (filters == Filters::in_force) {
         if (tasks.set_aux_vector) {
             record.problem = "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
         }
@@ -155,7 +158,8 @@ void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped)
     if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
     thread.phase = Phase::running;
     if (trapped) put_start_state_back(thread, SIGTRAP);
-    const auto followed = follow_vector(thread.tid, *thread.space, thread.saved);
+    const bool set = record.edits.empty() || program.vector_is_set;
+    const auto followed = follow_vector(thread.tid, *thread.space, thread.saved, set ? program.words : std::nullopt);
     if (!followed && record.problem.empty()) {
         record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
     }
@@ -169,22 +173,39 @@ void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped)
 }
 
 // From here on a vector that differs was set by a program.
-Result<void> Supervisor::follow_vector(pid_t pid, AddressSpace& space, const Registers& registers) {
+Result<void> Supervisor::follow_vector(pid_t pid, AddressSpace& space, const Registers& registers,
+                                       const std::optional<inherit::HwcapWords>& words) {
     space.abi = registers.abi();
     auto saved = SavedVector::open(pid, registers.is_32bit() ? inherit::WordSize::bits32 : inherit::WordSize::bits64);
     if (!saved) return std::unexpected(saved.error());
     space.saved = std::move(*saved);
-    remember_vector(space);
+    if (words) {
+        space.known_words = *words;
+    } else {
+        remember_vector(space);
+    }
     return {};
 }
 
 // Root's tracer may switch the tracee's filters off for the few instructions of the stub (PTRACE_O_SUSPEND_SECCOMP,
-// needs CAP_SYS_ADMIN); they are on again before the program's first instruction.
-bool Supervisor::suspend_filters(pid_t pid) {
-    if (!can_suspend_filters_) return false;
-    can_suspend_filters_ = ::ptrace(PTRACE_SETOPTIONS, pid, nullptr,
-                                    std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
-    return can_suspend_filters_;
+// needs CAP_SYS_ADMIN); they are on again before the program's first instruction. Where that is possible, so is asking for
+// a filter (both come with CONFIG_CHECKPOINT_RESTORE), and nearly no program has one.
+Supervisor::Filters Supervisor::suspend_filters(pid_t pid) {
+    if (can_suspend_filters_ == true) {
+        struct {
+            std::uint64_t which, flags;
+        } filter{own_filters_, 0};  // struct seccomp_metadata; filters are counted from the first that was installed
+        constexpr auto kGetMetadata = static_cast<__ptrace_request>(0x420d);  // PTRACE_SECCOMP_GET_METADATA, Linux 4.16
+        errno = 0;
+        const bool has_more = ::ptrace(kGetMetadata, pid, std::bit_cast<void*>(sizeof filter), &filter) >= 0;
+        if (!has_more && (errno == ENOENT || (errno == EINVAL && own_filters_ == 0))) return Filters::none;
+    }
+    if (can_suspend_filters_ != false) {
+        can_suspend_filters_ = ::ptrace(PTRACE_SETOPTIONS, pid, nullptr,
+                                        std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
+    }
+    if (can_suspend_filters_ == true) return Filters::suspended;
+    return count_filters(pid) > own_filters_ ? Filters::in_force : Filters::none;
 }
 
 void Supervisor::resume_filters(pid_t pid) {
@@ -235,6 +256,7 @@ bool Supervisor::on_stub_end(Thread& thread) {
             starting->record.problem = fmt::format("{} ({})", what, std::strerror(static_cast<int>(-result)));
         }
     };
+    starting->vector_is_set = thread.stub_tasks.set_aux_vector && results.set_aux_vector == 0;
     fault(results.set_aux_vector, "PR_SET_MM_MAP failed: /proc/PID/auxv shows the machine's own vector");
     fault(results.arm_cpuid_faulting, "CPUID faulting could not be armed: it sees the real CPUID");
     for (std::size_t i = 0; i < std::min(results.areas.size(), starting->modules.size()); ++i) {

@@ -139,6 +139,7 @@ Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience) {
     const auto until = Clock::now() + patience;
     for (;;) {
         stopping_ = true;
+        if (held_ != 0) adopt_orphans();
         for (auto& [tid, thread] : threads_) {
             thread.faults = false;  // of an earlier attempt
             interrupt(thread);
