@@ -112,6 +112,9 @@ void Supervisor::level_program(Thread& thread) {
             record.problem = "not all of its files can be examined for CPUID";
         }
     }
+    const Filters filters = suspend_filters(pid);
+    // A program's own filter is asked about each call: the stubs make none that it does not make itself.
+    for (CodeModule& module : starting->modules) module.asks = module.asks && filters == Filters::none;
     ExecStub::Tasks tasks{.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
                           .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting,
                           .areas = {},
@@ -120,7 +123,6 @@ void Supervisor::level_program(Thread& thread) {
         tasks.areas[i] = {starting->modules[i].below, starting->modules[i].area_size};
     }
     // A seccomp filter of the program's own may refuse our calls, or kill for them.
-    const Filters filters = suspend_filters(pid);
     thread.filters_suspended = filters == Filters::suspended;
     if (filters == Filters::in_force) {
         if (tasks.set_aux_vector) {

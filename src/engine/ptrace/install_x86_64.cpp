@@ -134,7 +134,7 @@ class Stretch {
 
 // Writes the stubs for `patches`, into the module's own area, then into what other areas have left. What was planned and
 // written is appended to `jumps` and `stops`.
-void write_stubs(int memory, std::span<const std::byte> table, const CodeModule& module, AddressSpace& space,
+void write_stubs(int memory, std::span<const std::byte> table, const cpuid::KnownFiles& files, const CodeModule& module, AddressSpace& space,
                  std::vector<cpuid::PlacedPatch> patches, std::vector<cpuid::TextWrite>& jumps,
                  std::vector<PlantedTrap>& stops) {
     const auto take = [&](cpuid::StubPlan plan) -> std::optional<cpuid::StubRoom> {
@@ -151,7 +151,7 @@ void write_stubs(int memory, std::span<const std::byte> table, const CodeModule&
         return plan.room;
     };
     if (module.area != 0) {
-        if (const auto room = take(cpuid::plan_stub_area(table, module.area, module.area_size, patches))) {
+        if (const auto room = take(cpuid::plan_stub_area(table, module.area, module.area_size, patches, files))) {
             space.rooms.push_back(*room);
         }
         return;
@@ -215,7 +215,9 @@ PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, cons
 
     std::vector<cpuid::TextWrite> jumps;
     std::vector<PlantedTrap> planted;
-    if (!table_.empty()) write_stubs(memory, table_, module, space, std::move(patches), jumps, planted);
+    const cpuid::KnownFiles files{.call = module.asks ? module.file->file_call : cpuid::KnownFiles::kNoCall,
+                                  .files = without_cpuid_};
+    if (!table_.empty()) write_stubs(memory, table_, files, module, space, std::move(patches), jumps, planted);
     std::ranges::sort(jumps, {}, &cpuid::TextWrite::address);
     space.traps.insert(space.traps.end(), planted.begin(), planted.end());
 
