@@ -115,7 +115,8 @@ void Supervisor::level_program(Thread& thread) {
     const Filters filters = suspend_filters(pid);
     // A program's own filter is asked about each call: the stubs make none that it does not make itself.
     for (CodeModule& module : starting->modules) module.asks = module.asks && filters == Filters::none;
-    ExecStub::Tasks tasks{.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
+    ExecStub::Tasks& tasks = starting->tasks;
+    tasks = {.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
                           .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting,
                           .areas = {},
                           .name_areas = policy_.name_areas};
@@ -138,12 +139,22 @@ void Supervisor::level_program(Thread& thread) {
     thread.start_mask = *mask;
     thread.start_ignored = stat->ignored;
     starting->record = std::move(record);
+    starting->stat = *stat;
+    starting->vector_at = stack->at;
+    starting->vector_size = stack->bytes.size();
+    starting->vdso = vdso;
     if (!stub.empty() || !starting->modules.empty()) starting->memory = open_process_memory(pid);
     if (stub.empty()) {
         finish_start(thread, *starting, false);
         return;
     }
-    if (!start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size(), starting->memory)) {
+    if (start_quickly(thread, *registers, *starting)) {
+        NewProgram& program = *starting;
+        thread.starting = std::move(starting);
+        go_on(thread, program);
+        return;
+    }
+    if (!start_stub(thread, *registers, stub, *starting)) {
         record = std::move(starting->record);
         return go_on_unlevelled("no code can be run in it");
     }
@@ -160,13 +171,23 @@ void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped)
     if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
     thread.phase = Phase::running;
     if (trapped) put_start_state_back(thread, SIGTRAP);
+    go_on(thread, program);
+}
+
+void Supervisor::go_on(Thread& thread, NewProgram& program) {
+    ExecRecord& record = program.record;
+    program.memory = {};
     const bool set = record.edits.empty() || program.vector_is_set;
     const auto followed = follow_vector(thread.tid, *thread.space, thread.saved, set ? program.words : std::nullopt);
     if (!followed && record.problem.empty()) {
         record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
     }
     const bool uncovered = !record.problem.empty();
-    log_.exec(std::move(record));
+    if (!std::exchange(program.told, true)) {
+        log_.exec(std::move(record));
+    } else if (uncovered) {
+        log_.problem(thread.tid, record.program + ": " + record.problem);
+    }
     if (uncovered && options_.kill_uncovered) {
         ::kill(thread.tid, SIGKILL);
     } else if (thread.phase == Phase::running) {
@@ -214,8 +235,11 @@ void Supervisor::resume_filters(pid_t pid) {
     ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, std::bit_cast<void*>(options()));
 }
 
-bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
-                            RemoteAddress vector_at, std::size_t vector_size, const Fd& memory) {
+ExecStub::Data Supervisor::exec_data(const NewProgram& program) {
+    return {.map = memory_borders(program.stat, value(program.vector_at), program.vector_size)};
+}
+
+bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const NewProgram& program) {
     const pid_t pid = thread.tid;
     const RemoteAddress entry = stub.place(registers.instruction());
     thread.stub_at = entry;
@@ -224,13 +248,10 @@ bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub&
     const auto original = std::span(thread.stub_original).first(thread.stub_size);
     if (read_memory(pid, entry, original) != original.size()) return false;
 
-    struct {
-        prctl_mm_map map;
-        std::array<char, ExecStub::kAreaName.size()> name;
-    } const data{memory_borders(stat, value(vector_at), vector_size), ExecStub::kAreaName};
+    const ExecStub::Data data = exec_data(program);
     const RemoteAddress data_at{(value(registers.stack()) - kBelowStack) & ~std::uint64_t{15}};
     if (!write_memory(pid, data_at, std::as_bytes(std::span(&data, 1)))) return false;
-    if (!write_text(memory, entry, stub.code())) return false;
+    if (!write_text(program.memory, entry, stub.code())) return false;
 
     stub.prepare(registers, entry, data_at);
     if (!registers.set(pid)) return false;

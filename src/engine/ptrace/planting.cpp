@@ -155,6 +155,12 @@ std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t entry,
     if (CodeModule* const loader = interpreter.empty() ? nullptr : add(fmt::format("/proc/{}/root{}", pid, interpreter))) {
         loader->loads = true;
         place(*loader, interpreter_base);
+        if (!loader->mappings.empty()) {
+            constexpr std::uint64_t kPage = 4096;
+            const std::uint64_t end = (loader->mappings.back().end + 15) & ~std::uint64_t{15};
+            loader->slack = end;
+            loader->slack_size = (kPage - end % kPage) % kPage;
+        }
     }
     return modules;
 }

@@ -65,6 +65,8 @@ struct CodeModule {
     std::shared_ptr<const KnownFile> file;
     std::vector<Mapping> mappings;
     bool loads = false;           // a dynamic loader: its mmap calls are watched
+    std::uint64_t slack = 0;      // a loader: what is left of the last page of its text
+    std::size_t slack_size = 0;   // bytes
     bool asks = false;            // files are looked up in its mmap calls' stubs: those without CPUID do not stop there
     std::uint64_t below = 0;      // an address under which an area would lie near
     std::size_t area_size = 0;    // bytes of an area of its own; 0: none
@@ -94,8 +96,10 @@ class Planter {
     // there is nothing to change in it.
     [[nodiscard]] std::optional<CodeModule> examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
                                                             std::uint64_t offset);
-    // Changes the module's sites; where it has an area, writes that first. `memory`: /proc/PID/mem, open for both.
-    PlantingCounts install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module) const;
+    // Changes the module's sites; where it has an area, writes that first, or, where it is not mapped yet, into `area_content`.
+    // `memory`: /proc/PID/mem, open for both.
+    PlantingCounts install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module,
+                           std::vector<std::byte>* area_content = nullptr) const;
 
     // For a process that runs already, all of its threads stopped (take_over_x86_64.cpp). `interpreter_base`: AT_BASE, or 0.
     [[nodiscard]] std::vector<CodeModule> examine_process(pid_t pid, std::uint64_t interpreter_base, PlantingCounts& counts);

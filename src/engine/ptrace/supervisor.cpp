@@ -319,7 +319,8 @@ void Supervisor::on_exec(pid_t tid) {
 }
 
 void Supervisor::on_signal(Thread& thread, int signal) {
-    if (signal == SIGTRAP && thread.phase == Phase::exec_stub && on_stub_end(thread)) return;
+    if (signal == SIGTRAP && thread.starting && on_quick_trap(thread)) return;
+    if (signal == SIGTRAP && thread.phase == Phase::exec_stub && thread.starting && on_stub_end(thread)) return;
     if (signal == SIGSEGV && on_segmentation_fault(thread)) return;
     log_.counters().signals_passed.fetch_add(1, std::memory_order_relaxed);
     resume(thread.tid, going_on(thread), signal);

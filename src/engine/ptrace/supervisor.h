@@ -37,6 +37,7 @@
 #include "engine/ptrace/planting.h"
 #include "engine/ptrace/policy.h"
 #include "engine/ptrace/proc_stat.h"
+#include "engine/ptrace/quick_start.h"
 #include "engine/ptrace/run_log.h"
 #include "engine/ptrace/take_up.h"
 #include "engine/ptrace/task.h"
@@ -47,7 +48,14 @@ namespace cpulevel::engine::ptrace {
 // A program between its exec and its first instruction.
 struct NewProgram {
     ExecRecord record;
-    Fd memory;  // /proc/PID/mem
+    bool told = false;  // the log has it
+    Fd memory;          // /proc/PID/mem; not kept open once it runs
+    ExecStub::Tasks tasks;
+    QuickStub quick;    // that it runs, if it was started so
+    ProcStat stat;
+    RemoteAddress vector_at{};
+    std::size_t vector_size = 0;
+    std::uint64_t vdso = 0;
     std::vector<CodeModule> modules;
     std::optional<inherit::HwcapWords> words;  // that its stack has now
     bool vector_is_set = false;  // its saved vector is the same
@@ -121,10 +129,16 @@ class Supervisor {
     Result<void> follow_vector(pid_t pid, AddressSpace& space, const Registers& registers,
                                const std::optional<inherit::HwcapWords>& words = std::nullopt);
     void level_program(Thread& thread);
-    bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
-                    RemoteAddress vector_at, std::size_t vector_size, const Fd& memory);
+    bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const NewProgram& program);
     bool on_stub_end(Thread& thread);
+    // quick_start_x86_64.cpp
+    bool start_quickly(Thread& thread, const Registers& registers, NewProgram& program);
+    bool on_quick_trap(Thread& thread);
+    bool leave_quick_start(Thread& thread);
+    static void undo_installation(const Fd& memory, AddressSpace& space);
+    static ExecStub::Data exec_data(const NewProgram& program);
     void finish_start(Thread& thread, NewProgram& program, bool trapped);
+    void go_on(Thread& thread, NewProgram& program);
     enum class Filters : std::uint8_t { none, suspended, in_force };  // of the program's own
     [[nodiscard]] Filters suspend_filters(pid_t pid);
     void resume_filters(pid_t pid);

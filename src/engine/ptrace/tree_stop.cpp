@@ -60,6 +60,7 @@ void Supervisor::interrupt(const Thread& thread) {
 }
 
 void Supervisor::park(Thread& thread, int stop_signal) {
+    if (leave_quick_start(thread)) return;
     thread.faults = has_pending_fault(thread.tid);
     if (thread.faults) {
         resume(thread.tid, Resume::run);
