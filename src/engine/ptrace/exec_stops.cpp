@@ -183,11 +183,7 @@ void Supervisor::go_on(Thread& thread, NewProgram& program) {
         record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
     }
     const bool uncovered = !record.problem.empty();
-    if (!std::exchange(program.told, true)) {
-        log_.exec(std::move(record));
-    } else if (uncovered) {
-        log_.problem(thread.tid, record.program + ": " + record.problem);
-    }
+    log_.exec(record);
     if (uncovered && options_.kill_uncovered) {
         ::kill(thread.tid, SIGKILL);
     } else if (thread.phase == Phase::running) {

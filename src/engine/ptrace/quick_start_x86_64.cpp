@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <csignal>
 #include <cstring>
+#include <ranges>
 #include <utility>
 
 #include "engine/ptrace/new_program.h"
@@ -45,7 +46,8 @@ QuickStub::QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks) 
                 0x85, 0xc0});         // test %eax, %eax
         fail_unless_zero();
     }
-    for (const Area& area : tasks.areas) {
+    // The last is the loader's, and the largest: where there is no room, nothing has been mapped yet.
+    for (const Area& area : std::views::reverse(tasks.areas)) {
         if (area.size != 0) append_area(area, tasks.name_areas);
     }
     // As the kernel starts a program: no register has anything, nor has a flag.
@@ -208,13 +210,15 @@ bool Supervisor::on_quick_trap(Thread& thread) {
     program->quick = {};
     undo_installation(program->memory, *thread.space);
     for (CodeModule& module : program->modules) module.area = 0;
+    log_.retract(program->record);
     program->record.planting = {};
     program->vector_is_set = false;
     Registers start = thread.saved;
     start.prepare_syscall(0, {});
     const ExecStub stub(false, program->tasks, policy_.cookie);
     if (!start_stub(thread, start, stub, *program)) {
-        log_.problem(thread.tid, "no code can be run in it");
+        program->record.problem = "no code can be run in it";
+        log_.exec(program->record);
         start.set(thread.tid);
         put_start_state_back(thread, SIGTRAP);
     } else {

@@ -48,7 +48,6 @@ namespace cpulevel::engine::ptrace {
 // A program between its exec and its first instruction.
 struct NewProgram {
     ExecRecord record;
-    bool told = false;  // the log has it
     Fd memory;          // /proc/PID/mem; not kept open once it runs
     ExecStub::Tasks tasks;
     QuickStub quick;    // that it runs, if it was started so
