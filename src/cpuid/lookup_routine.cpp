@@ -6,9 +6,12 @@
 // from, which shadow stacks demand.
 #include "cpuid/lookup_routine.h"
 
+#include <sys/stat.h>
+
 #include <cstddef>
 
 #include "cpuid/flat_table.h"
+#include "cpuid/known_files.h"
 
 namespace cpulevel::cpuid {
 
@@ -20,15 +23,19 @@ static_assert(offsetof(FlatHeader, ranges) == 32 && sizeof(FlatHeader::ranges) =
 static_assert(offsetof(FlatEntry, leaf) == 0 && offsetof(FlatEntry, match) == 4 && offsetof(FlatEntry, subleaf) == 8);
 static_assert(offsetof(FlatEntry, flags) == 12 && offsetof(FlatEntry, fixed) == 16 && offsetof(FlatEntry, live) == 32);
 static_assert(sizeof(FlatEntry) == 48);
+static_assert(sizeof(KnownFiles::Header) == 8 && sizeof(FileIdentity) == 40 && offsetof(FileIdentity, seconds) == 24);
+static_assert(offsetof(struct stat, st_dev) == 0 && offsetof(struct stat, st_ino) == 8 && offsetof(struct stat, st_size) == 48);
+static_assert(offsetof(struct stat, st_mtim) == 88 && sizeof(struct stat) == 144);
 static_assert(FlatHeader::kRepeatHighest == 1 && FlatEntry::kAnySubleaf == 1 && FlatEntry::kRepeatsSubleaf == 1);
 
 // EAX leaf, ECX subleaf, RSI the header and then an entry, RDX the end of the entries, EDI the subleaf behind a CPUID.
 asm(R"(
         .pushsection .rodata.cpulevel_lookup, "a", @progbits
         .intel_syntax noprefix
-        .globl  cpulevel_lookup_begin, cpulevel_lookup_displacement, cpulevel_lookup_end
-        .hidden cpulevel_lookup_begin, cpulevel_lookup_displacement, cpulevel_lookup_end
+        .globl  cpulevel_lookup_begin, cpulevel_lookup_displacement, cpulevel_known_file, cpulevel_lookup_end
+        .hidden cpulevel_lookup_begin, cpulevel_lookup_displacement, cpulevel_known_file, cpulevel_lookup_end
 
+        .balign 16
 cpulevel_lookup_begin:
         push    rsi
         push    rdi
@@ -118,6 +125,61 @@ cpulevel_lookup_displacement:
         xor     ecx, ecx
         xor     edx, edx
         jmp     .Lreturn
+
+cpulevel_known_file:
+        push    rax
+        push    rdi
+        push    rsi
+        push    rdx
+        push    r10
+        lea     rsp, [rsp - 144]                # struct stat
+        mov     eax, [rip + .Lfiles]            # which call
+        mov     edi, r8d
+        mov     rsi, rsp
+        cmp     eax, 5                          # fstat(fd, &stat)
+        je      .Lask
+        cmp     eax, 262                        # newfstatat(fd, "", &stat, AT_EMPTY_PATH)
+        jne     .Lunknown
+        lea     rsi, [rip + .Lempty]
+        mov     rdx, rsp
+        mov     r10d, 0x1000
+.Lask:  syscall
+        test    eax, eax
+        jnz     .Lunknown
+        lea     rsi, [rip + .Lfiles + 8]
+        mov     edx, [rip + .Lfiles + 4]        # how many
+.Lfile: sub     edx, 1
+        jb      .Lunknown
+        mov     rcx, [rsi]
+        xor     rcx, [rsp]                      # st_dev
+        mov     r11, [rsi + 8]
+        xor     r11, [rsp + 8]                  # st_ino
+        or      rcx, r11
+        mov     r11, [rsi + 16]
+        xor     r11, [rsp + 48]                 # st_size
+        or      rcx, r11
+        mov     r11, [rsi + 24]
+        xor     r11, [rsp + 88]                 # st_mtim
+        or      rcx, r11
+        mov     r11, [rsi + 32]
+        xor     r11, [rsp + 96]
+        or      rcx, r11
+        lea     rsi, [rsi + 40]
+        jnz     .Lfile
+        jmp     .Ltold
+.Lunknown:
+        mov     ecx, 1
+.Ltold: lea     rsp, [rsp + 144]
+        pop     r10
+        pop     rdx
+        pop     rsi
+        pop     rdi
+        pop     rax
+        ret
+.Lempty:
+        .byte   0
+        .balign 16, 0xcc
+.Lfiles:
 cpulevel_lookup_end:
         .att_syntax prefix
         .popsection
@@ -126,12 +188,14 @@ cpulevel_lookup_end:
 extern "C" {
 [[gnu::visibility("hidden")]] extern const std::byte cpulevel_lookup_begin[];
 [[gnu::visibility("hidden")]] extern const std::byte cpulevel_lookup_displacement[];
+[[gnu::visibility("hidden")]] extern const std::byte cpulevel_known_file[];
 [[gnu::visibility("hidden")]] extern const std::byte cpulevel_lookup_end[];
 }
 
 LookupRoutine lookup_routine() {
     return {.code = {cpulevel_lookup_begin, cpulevel_lookup_end},
-            .table_displacement = static_cast<std::size_t>(cpulevel_lookup_displacement - cpulevel_lookup_begin)};
+            .table_displacement = static_cast<std::size_t>(cpulevel_lookup_displacement - cpulevel_lookup_begin),
+            .known_file = static_cast<std::size_t>(cpulevel_known_file - cpulevel_lookup_begin)};
 }
 
 #else

@@ -11,10 +11,14 @@
 
 namespace cpulevel::cpuid {
 
+// Behind it stands a second routine, for stubs of a loader's mmap (stub_area.h): called with a file's descriptor in R8D, it
+// returns with ECX 0 if the file is one of the list that lies behind the code (KnownFiles), changes RCX, R11 and the flags, and uses
+// 200 bytes of the stack.
 struct LookupRoutine {
     std::span<const std::byte> code;  // empty in a build for another architecture
     // Where in `code` the 32-bit displacement stands that leads to the table, relative to the byte behind itself.
     std::size_t table_displacement = 0;
+    std::size_t known_file = 0;  // where the second routine begins; `code` ends where the list begins, 16 bytes aligned
 };
 
 [[nodiscard]] LookupRoutine lookup_routine();

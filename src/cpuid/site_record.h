@@ -14,16 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "cpuid/file_identity.h"
 #include "cpuid/site_finder.h"
 #include "util/error.h"
 
 namespace cpulevel::cpuid {
-
-struct FileIdentity {
-    std::uint64_t device = 0, inode = 0, size = 0;  // size in bytes
-    std::int64_t seconds = 0, nanoseconds = 0;      // of the last change of its content
-    friend auto operator<=>(const FileIdentity&, const FileIdentity&) = default;
-};
 
 // To be increased whenever find_sites() may answer otherwise, or the format changes.
 inline constexpr std::uint32_t kSiteRecordVersion = 1;

@@ -1,5 +1,5 @@
 // An area is: the flat table at its start, where somebody who inspects a process finds it by its magic; behind it the
-// lookup routine (lookup_routine.h); then one stub for each site.
+// routines (lookup_routine.h) and the list of files that need no stop (known_files.h); then one stub for each site.
 //
 // A stub is entered by the jump that stands where CPUID stood, so to the program all of it is that one instruction.
 // What it takes care of:
@@ -12,7 +12,7 @@
 //   - The moved instructions run before anything is changed or after everything is back, RSP included, so they may push, pop, and use the red zone.
 //     Their RIP-relative operands are adjusted to the old targets; one out of reach from here makes the site left out.
 //
-// What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; 160 bytes
+// What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; 160 bytes (of a loader's mmap of code, 350)
 // below RSP (the red zone counted in) have to be there as stack, which CPUID did not need; and CPUID is a serializing
 // instruction (Intel SDM vol. 3A, 9.3), a stub is not. Its LFENCE keeps the order that "CPUID; RDTSC" is written for;
 // code that executes CPUID so that instructions which another thread has written are fetched anew (cross-modifying
@@ -43,17 +43,27 @@ constexpr auto kEnter = code(0x48, 0x8d, 0x64, 0x24, 0x80,                     /
 constexpr auto kLeave = code(0x9d,                                             // popfq
                              0x48, 0x8d, 0xa4, 0x24, 0x80, 0x00, 0x00, 0x00);  // lea rsp, [rsp + 128]
 // SYSCALL has used up RCX and R11 (both are the kernel's by the ABI), and what follows changes no flag:
-// ECX = 0 unless PROT_EXEC (4) is in EDX.
+// ECX = 0 unless PROT_EXEC (4) is in EDX. Then the file is looked up, with the stack as in the other stubs.
 constexpr auto kMapCall = code(0x0f, 0x05,                                     // syscall
                                0x48, 0x8d, 0x0c, 0xd5, 0, 0, 0, 0,             // lea rcx, [rdx * 8]
                                0x48, 0x8d, 0x0c, 0x8d, 0, 0, 0, 0,             // lea rcx, [rcx * 4]: PROT_EXEC is bit 7
                                0x0f, 0xbe, 0xc9,                               // movsx ecx, cl
                                0x0f, 0xb6, 0xcd,                               // movzx ecx, ch
-                               0x67, 0xe3, 0x01,                               // jecxz behind the next
-                               0xf4);                                          // hlt
+                               0x67, 0xe3, 0x18,                               // jecxz behind the hlt
+                               0x48, 0x8d, 0x64, 0x24, 0x80,                   // lea rsp, [rsp - 128]
+                               0x9c,                                           // pushfq
+                               0xe8);                                          // call, to be followed by a displacement
+constexpr auto kMapCallEnd = code(0x9d,                                             // popfq
+                                  0x48, 0x8d, 0xa4, 0x24, 0x80, 0x00, 0x00, 0x00,  // lea rsp, [rsp + 128]
+                                  0x67, 0xe3, 0x01,                                // jecxz behind the next
+                                  0xf4);                                           // hlt
 constexpr std::size_t kDisplacementLength = 4;
-constexpr std::size_t kMostStubLength = std::max(kEnter.size() + kDisplacementLength + kLeave.size(), kMapCall.size()) +
+constexpr std::size_t kMostFilesSize = sizeof(KnownFiles::Header) + KnownFiles::kMost * sizeof(FileIdentity);
+constexpr std::size_t kMapCallLength = kMapCall.size() + kDisplacementLength + kMapCallEnd.size();
+constexpr std::size_t kMostStubLength = std::max(kEnter.size() + kDisplacementLength + kLeave.size(), kMapCallLength) +
                                         (SitePatch::kMostLength - SitePatch::kSiteLength) + SitePatch::kJumpLength;
+
+static_assert(kMostStubLength <= kLongestStub);
 
 constexpr std::size_t aligned(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
@@ -119,6 +129,8 @@ std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint
     stub.add(original.first(patch.site));
     if (is_map_call(patch)) {
         stub.add(kMapCall);
+        reached = stub.add_displacement_to(routine + lookup_routine().known_file);
+        stub.add(kMapCallEnd);
     } else {
         stub.add(kEnter);
         reached = stub.add_displacement_to(routine);
@@ -149,6 +161,15 @@ namespace {
 
 void pad(std::vector<std::byte>& bytes) { bytes.resize(aligned(bytes.size(), kAlignment), kBreakpoint); }
 
+// The list that the second routine reads, right behind it.
+void add_files(std::vector<std::byte>& bytes, const KnownFiles& files) {
+    const auto some = files.files.first(std::min(files.files.size(), KnownFiles::kMost));
+    const KnownFiles::Header header{.call = files.call, .count = static_cast<std::uint32_t>(some.size())};
+    const auto add = [&](std::span<const std::byte> part) { bytes.insert(bytes.end(), part.begin(), part.end()); };
+    add(std::as_bytes(std::span(&header, 1)));
+    add(std::as_bytes(some));
+}
+
 // Appends a stub for each site to plan.bytes, as far as [plan.at, end) has room.
 void add_stubs(StubPlan& plan, std::uint64_t routine, std::uint64_t end, std::span<const PlacedPatch> sites) {
     for (const PlacedPatch& site : sites) {
@@ -162,7 +183,7 @@ void add_stubs(StubPlan& plan, std::uint64_t routine, std::uint64_t end, std::sp
         }
         plan.bytes.insert(plan.bytes.end(), stub->begin(), stub->end());
         pad(plan.bytes);
-        if (is_map_call(*site.patch)) plan.map_stops.push_back(address + kMapCall.size() - 1);
+        if (is_map_call(*site.patch)) plan.map_stops.push_back(address + kMapCallLength - 1);
         TextWrite& write = plan.jumps.emplace_back();
         write.address = site.address;
         write.bytes[0] = kJump;
@@ -173,17 +194,24 @@ void add_stubs(StubPlan& plan, std::uint64_t routine, std::uint64_t end, std::sp
 
 }  // namespace
 
-std::span<const std::byte> map_call_code() { return kMapCall; }
+bool is_map_call_stub(std::span<const std::byte> stub) {
+    if (stub.size() < kMapCallLength) return false;
+    return std::ranges::equal(stub.first(kMapCall.size()), kMapCall) &&
+           std::ranges::equal(stub.subspan(kMapCall.size() + kDisplacementLength, kMapCallEnd.size()), kMapCallEnd);
+}
+
+std::size_t map_call_stub_length() { return kMapCallLength; }
 
 std::size_t stubs_size(std::size_t sites) { return sites * aligned(kMostStubLength, kAlignment); }
 
 std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites) {
-    return aligned(aligned(table.size(), kAlignment) + aligned(lookup_routine().code.size(), kAlignment) + stubs_size(sites),
+    return aligned(aligned(table.size(), kAlignment) + aligned(lookup_routine().code.size(), kAlignment) +
+                       aligned(kMostFilesSize, kAlignment) + stubs_size(sites),
                    kPageSize);
 }
 
 StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address, std::size_t size,
-                        std::span<const PlacedPatch> sites) {
+                        std::span<const PlacedPatch> sites, const KnownFiles& files) {
     if (!FlatTable::view(table)) throw std::invalid_argument("a stub area was asked for with a table that is none");
     if (area_address % kPageSize != 0) throw std::invalid_argument("a stub area was asked for inside of a page");
     if (size < stub_area_size(table, 0)) throw std::invalid_argument("a stub area was asked for without room for its table");
@@ -203,6 +231,7 @@ StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_add
         if (!back) throw std::invalid_argument("a stub area was asked for with a table of 2 GiB");
         std::memcpy(&plan.bytes[routine_offset + routine.table_displacement], &*back, kDisplacementLength);
     }
+    add_files(plan.bytes, files);
     pad(plan.bytes);
     add_stubs(plan, routine.code.empty() ? 0 : routine_address, area_address + size, sites);
     return plan;

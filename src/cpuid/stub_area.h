@@ -9,7 +9,7 @@
 //
 // The loader's mmap calls (SiteScan::map_call_patches) get stubs of another kind: the call is done there, and where it
 // asked for executable memory, a HLT behind it tells whoever watches for #GP that code may have arrived. Mappings without code
-// cost nothing but the jump. With nobody to watch, no plan should have any.
+// cost nothing but the jump, and those of files in which no CPUID is (known_files.h) one system call more. With nobody to watch, no plan should have any.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "cpuid/known_files.h"
 #include "cpuid/patch.h"
 
 namespace cpulevel::cpuid {
@@ -53,12 +54,14 @@ struct StubPlan {
 [[nodiscard]] std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites);
 [[nodiscard]] std::size_t stubs_size(std::size_t sites);
 
-// How the stub of a map call begins; the last byte is the HLT.
-[[nodiscard]] std::span<const std::byte> map_call_code();
+// Does the stub of a map call begin here? Its last byte is the HLT.
+[[nodiscard]] bool is_map_call_stub(std::span<const std::byte> stub);
+[[nodiscard]] std::size_t map_call_stub_length();
+inline constexpr std::size_t kLongestStub = 96;  // bytes, at most
 
 // A new area: table, routine, stubs. `table` is flatten()'s result. 64-bit code only. `size`: of the area, bytes.
 [[nodiscard]] StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address, std::size_t size,
-                                      std::span<const PlacedPatch> sites);
+                                      std::span<const PlacedPatch> sites, const KnownFiles& files = {});
 // Stubs of a further module in the room that an area has left.
 [[nodiscard]] StubPlan plan_more_stubs(const StubRoom& room, std::span<const PlacedPatch> sites);
 

@@ -1,6 +1,7 @@
 #include "cpuid/stub_check.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "cpuid/flat_table.h"
@@ -48,6 +49,7 @@ std::optional<FoundArea> inspect_stub_area(std::span<const std::byte> area, std:
                            std::ranges::equal(code.subspan(behind), routine.code.subspan(behind));
     const bool leads_to_table = displacement == -static_cast<std::int64_t>(found.routine_offset + behind);
     if (!same_code || !leads_to_table) return std::nullopt;
+    found.file_count = found.routine_offset + routine.code.size() + offsetof(KnownFiles::Header, count);
     const auto wanted = fitted_table(table, found.table_size);
     found.same_table = wanted && std::ranges::equal(area.first(found.table_size), *wanted);
     return found;

@@ -17,6 +17,7 @@ namespace cpulevel::cpuid {
 struct FoundArea {
     std::size_t table_size = 0;      // bytes, of the table that is there
     std::size_t routine_offset = 0;  // of the lookup routine
+    std::size_t file_count = 0;      // where the count of files that need no stop is, a 32-bit word (known_files.h)
     bool same_table = false;         // the table is the one that was asked for (fitted_table() of it)
 };
 

@@ -28,10 +28,9 @@ const PlantedTrap* find_trap(const AddressSpace& space, std::uint64_t address) {
 
 // The HLT at `at` is that of a map call's stub: what stands before it tells.
 bool ends_a_map_call(pid_t tid, RemoteAddress at) {
-    const auto code = cpuid::map_call_code();
-    std::vector<std::byte> bytes(code.size());
-    const RemoteAddress start{value(at) + 1 - code.size()};
-    return read_memory(tid, start, bytes) == bytes.size() && std::ranges::equal(bytes, code);
+    std::vector<std::byte> bytes(cpuid::map_call_stub_length());
+    const RemoteAddress start{value(at) + 1 - bytes.size()};
+    return read_memory(tid, start, bytes) == bytes.size() && cpuid::is_map_call_stub(bytes);
 }
 
 }  // namespace

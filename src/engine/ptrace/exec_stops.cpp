@@ -100,17 +100,23 @@ void Supervisor::level_program(Thread& thread) {
     if (!outcome.edits.empty() && !write_memory(pid, stack->at, stack->bytes)) {
         return go_on_unlevelled("its stack cannot be written");
     }
+    const auto edited = inherit::AuxVector::parse(stack->bytes, size);
     record.edits = std::move(outcome.edits);
 
     space.syscall_gadget = find_gadget(pid, vdso, record.is_32bit);  // also to put signal states back
     auto starting = std::make_unique<NewProgram>();
+    if (edited) starting->words = words_of(*edited);
     if (policy_.method == CpuidMethod::planted || !policy_.table.empty()) {
         starting->modules = planter_.examine_program(pid, entry, interpreter, record.is_32bit, record.planting);
         if (record.planting.unreadable != 0 && policy_.method == CpuidMethod::planted) {
             record.problem = "not all of its files can be examined for CPUID";
         }
     }
-    ExecStub::Tasks tasks{.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
+    const Filters filters = suspend_filters(pid);
+    // A program's own filter is asked about each call: the stubs make none that it does not make itself.
+    for (CodeModule& module : starting->modules) module.asks = module.asks && filters == Filters::none;
+    ExecStub::Tasks& tasks = starting->tasks;
+    tasks = {.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
                           .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting,
                           .areas = {},
                           .name_areas = policy_.name_areas};
@@ -118,8 +124,8 @@ void Supervisor::level_program(Thread& thread) {
         tasks.areas[i] = {starting->modules[i].below, starting->modules[i].area_size};
     }
     // A seccomp filter of the program's own may refuse our calls, or kill for them.
-    thread.filters_suspended = suspend_filters(pid);
-    if (!thread.filters_suspended && count_filters(pid) > own_filters_) {
+    thread.filters_suspended = filters == Filters::suspended;
+    if (filters == Filters::in_force) {
         if (tasks.set_aux_vector) {
             record.problem = "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
         }
@@ -133,12 +139,22 @@ void Supervisor::level_program(Thread& thread) {
     thread.start_mask = *mask;
     thread.start_ignored = stat->ignored;
     starting->record = std::move(record);
+    starting->stat = *stat;
+    starting->vector_at = stack->at;
+    starting->vector_size = stack->bytes.size();
+    starting->vdso = vdso;
     if (!stub.empty() || !starting->modules.empty()) starting->memory = open_process_memory(pid);
     if (stub.empty()) {
         finish_start(thread, *starting, false);
         return;
     }
-    if (!start_stub(thread, *registers, stub, *stat, stack->at, stack->bytes.size(), starting->memory)) {
+    if (start_quickly(thread, *registers, *starting)) {
+        NewProgram& program = *starting;
+        thread.starting = std::move(starting);
+        go_on(thread, program);
+        return;
+    }
+    if (!start_stub(thread, *registers, stub, *starting)) {
         record = std::move(starting->record);
         return go_on_unlevelled("no code can be run in it");
     }
@@ -155,12 +171,19 @@ void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped)
     if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
     thread.phase = Phase::running;
     if (trapped) put_start_state_back(thread, SIGTRAP);
-    const auto followed = follow_vector(thread.tid, *thread.space, thread.saved);
+    go_on(thread, program);
+}
+
+void Supervisor::go_on(Thread& thread, NewProgram& program) {
+    ExecRecord& record = program.record;
+    program.memory = {};
+    const bool set = record.edits.empty() || program.vector_is_set;
+    const auto followed = follow_vector(thread.tid, *thread.space, thread.saved, set ? program.words : std::nullopt);
     if (!followed && record.problem.empty()) {
         record.problem = "what it sets by prctl for its programs cannot be seen: " + followed.error().message();
     }
     const bool uncovered = !record.problem.empty();
-    log_.exec(std::move(record));
+    log_.exec(record);
     if (uncovered && options_.kill_uncovered) {
         ::kill(thread.tid, SIGKILL);
     } else if (thread.phase == Phase::running) {
@@ -169,30 +192,50 @@ void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped)
 }
 
 // From here on a vector that differs was set by a program.
-Result<void> Supervisor::follow_vector(pid_t pid, AddressSpace& space, const Registers& registers) {
+Result<void> Supervisor::follow_vector(pid_t pid, AddressSpace& space, const Registers& registers,
+                                       const std::optional<inherit::HwcapWords>& words) {
     space.abi = registers.abi();
     auto saved = SavedVector::open(pid, registers.is_32bit() ? inherit::WordSize::bits32 : inherit::WordSize::bits64);
     if (!saved) return std::unexpected(saved.error());
     space.saved = std::move(*saved);
-    remember_vector(space);
+    if (words) {
+        space.known_words = *words;
+    } else {
+        remember_vector(space);
+    }
     return {};
 }
 
 // Root's tracer may switch the tracee's filters off for the few instructions of the stub (PTRACE_O_SUSPEND_SECCOMP,
-// needs CAP_SYS_ADMIN); they are on again before the program's first instruction.
-bool Supervisor::suspend_filters(pid_t pid) {
-    if (!can_suspend_filters_) return false;
-    can_suspend_filters_ = ::ptrace(PTRACE_SETOPTIONS, pid, nullptr,
-                                    std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
-    return can_suspend_filters_;
+// needs CAP_SYS_ADMIN); they are on again before the program's first instruction. Where that is possible, so is asking for
+// a filter (both come with CONFIG_CHECKPOINT_RESTORE), and nearly no program has one.
+Supervisor::Filters Supervisor::suspend_filters(pid_t pid) {
+    if (can_suspend_filters_ == true) {
+        struct {
+            std::uint64_t which, flags;
+        } filter{own_filters_, 0};  // struct seccomp_metadata; filters are counted from the first that was installed
+        constexpr auto kGetMetadata = static_cast<__ptrace_request>(0x420d);  // PTRACE_SECCOMP_GET_METADATA, Linux 4.16
+        errno = 0;
+        const bool has_more = ::ptrace(kGetMetadata, pid, std::bit_cast<void*>(sizeof filter), &filter) >= 0;
+        if (!has_more && (errno == ENOENT || (errno == EINVAL && own_filters_ == 0))) return Filters::none;
+    }
+    if (can_suspend_filters_ != false) {
+        can_suspend_filters_ = ::ptrace(PTRACE_SETOPTIONS, pid, nullptr,
+                                        std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
+    }
+    if (can_suspend_filters_ == true) return Filters::suspended;
+    return count_filters(pid) > own_filters_ ? Filters::in_force : Filters::none;
 }
 
 void Supervisor::resume_filters(pid_t pid) {
     ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, std::bit_cast<void*>(options()));
 }
 
-bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
-                            RemoteAddress vector_at, std::size_t vector_size, const Fd& memory) {
+ExecStub::Data Supervisor::exec_data(const NewProgram& program) {
+    return {.map = memory_borders(program.stat, value(program.vector_at), program.vector_size)};
+}
+
+bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub& stub, const NewProgram& program) {
     const pid_t pid = thread.tid;
     const RemoteAddress entry = stub.place(registers.instruction());
     thread.stub_at = entry;
@@ -201,13 +244,10 @@ bool Supervisor::start_stub(Thread& thread, Registers registers, const ExecStub&
     const auto original = std::span(thread.stub_original).first(thread.stub_size);
     if (read_memory(pid, entry, original) != original.size()) return false;
 
-    struct {
-        prctl_mm_map map;
-        std::array<char, ExecStub::kAreaName.size()> name;
-    } const data{memory_borders(stat, value(vector_at), vector_size), ExecStub::kAreaName};
+    const ExecStub::Data data = exec_data(program);
     const RemoteAddress data_at{(value(registers.stack()) - kBelowStack) & ~std::uint64_t{15}};
     if (!write_memory(pid, data_at, std::as_bytes(std::span(&data, 1)))) return false;
-    if (!write_text(memory, entry, stub.code())) return false;
+    if (!write_text(program.memory, entry, stub.code())) return false;
 
     stub.prepare(registers, entry, data_at);
     if (!registers.set(pid)) return false;
@@ -235,6 +275,7 @@ bool Supervisor::on_stub_end(Thread& thread) {
             starting->record.problem = fmt::format("{} ({})", what, std::strerror(static_cast<int>(-result)));
         }
     };
+    starting->vector_is_set = thread.stub_tasks.set_aux_vector && results.set_aux_vector == 0;
     fault(results.set_aux_vector, "PR_SET_MM_MAP failed: /proc/PID/auxv shows the machine's own vector");
     fault(results.arm_cpuid_faulting, "CPUID faulting could not be armed: it sees the real CPUID");
     for (std::size_t i = 0; i < std::min(results.areas.size(), starting->modules.size()); ++i) {

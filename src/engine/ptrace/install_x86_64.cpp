@@ -134,12 +134,14 @@ class Stretch {
 
 // Writes the stubs for `patches`, into the module's own area, then into what other areas have left. What was planned and
 // written is appended to `jumps` and `stops`.
-void write_stubs(int memory, std::span<const std::byte> table, const CodeModule& module, AddressSpace& space,
-                 std::vector<cpuid::PlacedPatch> patches, std::vector<cpuid::TextWrite>& jumps,
+void write_stubs(int memory, std::span<const std::byte> table, const cpuid::KnownFiles& files, const CodeModule& module, AddressSpace& space,
+                 std::vector<std::byte>* area_content, std::vector<cpuid::PlacedPatch> patches, std::vector<cpuid::TextWrite>& jumps,
                  std::vector<PlantedTrap>& stops) {
     const auto take = [&](cpuid::StubPlan plan) -> std::optional<cpuid::StubRoom> {
         if (plan.jumps.empty() && module.area == 0) return std::nullopt;
-        if (::pwrite(memory, plan.bytes.data(), plan.bytes.size(), static_cast<off_t>(plan.at)) !=
+        if (area_content != nullptr && module.area != 0) {
+            *area_content = std::move(plan.bytes);
+        } else if (::pwrite(memory, plan.bytes.data(), plan.bytes.size(), static_cast<off_t>(plan.at)) !=
             static_cast<ssize_t>(plan.bytes.size())) {
             return std::nullopt;
         }
@@ -151,7 +153,7 @@ void write_stubs(int memory, std::span<const std::byte> table, const CodeModule&
         return plan.room;
     };
     if (module.area != 0) {
-        if (const auto room = take(cpuid::plan_stub_area(table, module.area, module.area_size, patches))) {
+        if (const auto room = take(cpuid::plan_stub_area(table, module.area, module.area_size, patches, files))) {
             space.rooms.push_back(*room);
         }
         return;
@@ -176,7 +178,8 @@ std::size_t end_of_group(std::span<const Spot> spots, std::size_t first) {
 
 }  // namespace
 
-PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module) const {
+PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module,
+                                std::vector<std::byte>* area_content) const {
     PlantingCounts counts;
     counts.undecided = static_cast<std::size_t>(std::ranges::count_if(module.file->scan->undecided, [&](const cpuid::Site& site) {
         return place(module, site.file_offset, 2).has_value();
@@ -215,7 +218,9 @@ PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, cons
 
     std::vector<cpuid::TextWrite> jumps;
     std::vector<PlantedTrap> planted;
-    if (!table_.empty()) write_stubs(memory, table_, module, space, std::move(patches), jumps, planted);
+    const cpuid::KnownFiles files{.call = module.asks ? module.file->file_call : cpuid::KnownFiles::kNoCall,
+                                  .files = without_cpuid_};
+    if (!table_.empty()) write_stubs(memory, table_, files, module, space, area_content, std::move(patches), jumps, planted);
     std::ranges::sort(jumps, {}, &cpuid::TextWrite::address);
     space.traps.insert(space.traps.end(), planted.begin(), planted.end());
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cpuid/known_files.h"
 #include "cpuid/stub_area.h"
 
 namespace cpulevel::engine::ptrace {
@@ -15,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kMaximumFile = 1ULL << 30U;  // bytes; larger executables are left alone and counted
 constexpr std::size_t kMaximumFiles = 4096;          // remembered
-constexpr std::size_t kRoomForLibraries = 64U << 10U; // bytes of address space in a loader's area; a stub takes 64
+constexpr std::size_t kRoomForLibraries = 64U << 10U; // bytes of address space in a loader's area; a stub takes 64 or 80
 
 std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
     std::vector<std::byte> bytes(size);
@@ -36,6 +37,17 @@ std::string file_name(int fd) {
     std::array<char, 4096> path;
     const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), path.data(), path.size());
     return size < 0 ? std::string{} : std::string(path.data(), static_cast<std::size_t>(size));
+}
+
+std::uint32_t find_file_call(int fd, const cpuid::SiteScan& scan) {
+    constexpr std::uint64_t kMost = 16U << 20U;  // a loader's text has some 100 KiB
+    for (const cpuid::Layout::Text& text : scan.layout.text) {
+        std::vector<std::byte> code(std::min(text.size, kMost));
+        const ssize_t got = ::pread(fd, code.data(), code.size(), static_cast<off_t>(text.offset));
+        if (got <= 0) continue;
+        if (const std::uint32_t call = cpuid::file_call(std::span(code).first(static_cast<std::size_t>(got))); call != 0) return call;
+    }
+    return cpuid::KnownFiles::kNoCall;
 }
 
 cpuid::FileIdentity identity_of(const struct stat& status) {
@@ -59,10 +71,11 @@ PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
 }
 
 // The file at a path of /proc, which is asked for once: one that was seen before is not opened again.
-std::shared_ptr<const KnownFile> Planter::known_file(const char* path) {
+std::shared_ptr<const KnownFile> Planter::known_file(const char* path, cpuid::FileIdentity* identity_there) {
     struct stat status {};
     if (::stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) return nullptr;
     const cpuid::FileIdentity identity = identity_of(status);
+    if (identity_there != nullptr) *identity_there = identity;
     if (const auto known = files_.find(identity); known != files_.end()) return known->second;
     auto file = examine(path, identity);
     if (!file) return nullptr;
@@ -80,6 +93,7 @@ std::shared_ptr<const KnownFile> Planter::examine(const char* path, const cpuid:
     file->serializes = needs_a_serializing_cpuid(name);
     file->named_loader = is_loader(name);
     if (identity.size <= kMaximumFile) file->scan = scan(fd.get(), identity);
+    if (file->scan && !file->scan->map_call_patches.empty()) file->file_call = find_file_call(fd.get(), *file->scan);
     return file;
 }
 
@@ -107,6 +121,7 @@ void Planter::size_area(CodeModule& module, bool is_32bit) const {
     if (!stubs && !watches) return;
     module.area_size = cpuid::stub_area_size(table_, scan.patches.size() + scan.map_call_patches.size());
     if (watches) module.area_size += kRoomForLibraries;
+    module.asks = watches && module.file->file_call != cpuid::KnownFiles::kNoCall;
 }
 
 std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t entry, std::uint64_t interpreter_base,
@@ -140,6 +155,12 @@ std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t entry,
     if (CodeModule* const loader = interpreter.empty() ? nullptr : add(fmt::format("/proc/{}/root{}", pid, interpreter))) {
         loader->loads = true;
         place(*loader, interpreter_base);
+        if (!loader->mappings.empty()) {
+            constexpr std::uint64_t kPage = 4096;
+            const std::uint64_t end = (loader->mappings.back().end + 15) & ~std::uint64_t{15};
+            loader->slack = end;
+            loader->slack_size = (kPage - end % kPage) % kPage;
+        }
     }
     return modules;
 }
@@ -149,8 +170,16 @@ std::optional<CodeModule> Planter::examine_mapping(pid_t pid, std::uint64_t star
     std::array<char, 64> path;
     *fmt::format_to(path.data(), "/proc/{}/fd/{}", pid, fd) = '\0';
     CodeModule module;
-    module.file = known_file(path.data());
-    if (!module.file || !module.file->scan || module.file->scan->sites.empty()) return std::nullopt;
+    cpuid::FileIdentity identity;
+    module.file = known_file(path.data(), &identity);
+    if (!module.file || !module.file->scan) return std::nullopt;
+    if (module.file->scan->sites.empty()) {
+        if (std::ranges::find(without_cpuid_, identity) == without_cpuid_.end()) {
+            if (without_cpuid_.size() >= cpuid::KnownFiles::kMost) without_cpuid_.erase(without_cpuid_.begin());
+            without_cpuid_.push_back(identity);
+        }
+        return std::nullopt;
+    }
     module.mappings.push_back({start, start + length, offset});
     return module;
 }

@@ -54,6 +54,7 @@ struct KnownFile {
     std::shared_ptr<const cpuid::SiteScan> scan;  // null: it cannot be examined
     bool serializes = false;      // it uses CPUID as a barrier, which memory cannot answer
     bool named_loader = false;    // its name is a dynamic loader's
+    std::uint32_t file_call = 0;  // a loader: how it asks about files (cpuid/known_files.h)
 };
 
 // One file's executable mappings in a process, with what is known of the file.
@@ -64,6 +65,9 @@ struct CodeModule {
     std::shared_ptr<const KnownFile> file;
     std::vector<Mapping> mappings;
     bool loads = false;           // a dynamic loader: its mmap calls are watched
+    std::uint64_t slack = 0;      // a loader: what is left of the last page of its text
+    std::size_t slack_size = 0;   // bytes
+    bool asks = false;            // files are looked up in its mmap calls' stubs: those without CPUID do not stop there
     std::uint64_t below = 0;      // an address under which an area would lie near
     std::size_t area_size = 0;    // bytes of an area of its own; 0: none
     std::uint64_t area = 0;       // where that was mapped; 0: it was not
@@ -92,8 +96,10 @@ class Planter {
     // there is nothing to change in it.
     [[nodiscard]] std::optional<CodeModule> examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
                                                             std::uint64_t offset);
-    // Changes the module's sites; where it has an area, writes that first. `memory`: /proc/PID/mem, open for both.
-    PlantingCounts install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module) const;
+    // Changes the module's sites; where it has an area, writes that first, or, where it is not mapped yet, into `area_content`.
+    // `memory`: /proc/PID/mem, open for both.
+    PlantingCounts install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module,
+                           std::vector<std::byte>* area_content = nullptr) const;
 
     // For a process that runs already, all of its threads stopped (take_over_x86_64.cpp). `interpreter_base`: AT_BASE, or 0.
     [[nodiscard]] std::vector<CodeModule> examine_process(pid_t pid, std::uint64_t interpreter_base, PlantingCounts& counts);
@@ -110,7 +116,7 @@ class Planter {
     void find_traps(pid_t pid, AddressSpace& space);
 
    private:
-    std::shared_ptr<const KnownFile> known_file(const char* path);
+    std::shared_ptr<const KnownFile> known_file(const char* path, cpuid::FileIdentity* identity = nullptr);
     std::shared_ptr<const KnownFile> examine(const char* path, const cpuid::FileIdentity& identity) const;
     std::shared_ptr<const cpuid::SiteScan> scan(int fd, const cpuid::FileIdentity& identity) const;
     void size_area(CodeModule& module, bool is_32bit) const;
@@ -119,6 +125,7 @@ class Planter {
     bool traps_;
     const SiteStore* store_;
     std::map<cpuid::FileIdentity, std::shared_ptr<const KnownFile>> files_;
+    std::vector<cpuid::FileIdentity> without_cpuid_;  // libraries, the latest of those that were mapped
 };
 
 }  // namespace cpulevel::engine::ptrace

@@ -2,6 +2,7 @@
 // architecture (registers_x86_64.cpp, registers_aarch64.cpp). Nobody else in the engine names a register.
 #pragma once
 
+#include <linux/prctl.h>
 #include <sys/types.h>
 
 #include <array>
@@ -48,6 +49,7 @@ class Registers {
 
    private:
     friend class ExecStub;
+    friend class QuickStub;
     RawRegisters raw_{};
 };
 
@@ -81,6 +83,11 @@ class ExecStub {
     };
     static constexpr std::size_t kMostCode = 192;  // bytes
     static constexpr std::array<char, 16> kAreaName{"cpulevel"};
+    // What it needs in memory.
+    struct Data {
+        prctl_mm_map map{};
+        std::array<char, kAreaName.size()> name = kAreaName;
+    };
 
     ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie = 0);
     [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
@@ -90,7 +97,7 @@ class ExecStub {
     [[nodiscard]] RemoteAddress place(RemoteAddress entry) const;
     // Where the program counter is when the trap has ended a stub at `at`.
     [[nodiscard]] RemoteAddress trap(RemoteAddress at) const;
-    // Sets the registers so that the code at `at` runs with the struct prctl_mm_map at `map`, and behind it kAreaName. Usable at
+    // Sets the registers so that the code at `at` runs with a Data at `map`. Usable at
     // PTRACE_EVENT_EXEC: the kernel still overwrites the result register there, and only that.
     void prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const;
 

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include <nlohmann/json.hpp>
 
 #include "engine/ptrace/memory_map.h"
@@ -73,6 +76,13 @@ void RunLog::exec(ExecRecord record) {
         line(text);
     }
     if (execs_.size() < kMostExecs) execs_.push_back(std::move(record));
+}
+
+void RunLog::retract(const ExecRecord& record) {
+    counters().execs.fetch_sub(1, std::memory_order_relaxed);
+    counters().cpuid_sites.fetch_sub(record.planting.in_memory, std::memory_order_relaxed);
+    const auto told = std::ranges::find(execs_.rbegin(), execs_.rend(), record.pid, &ExecRecord::pid);
+    if (told != execs_.rend()) execs_.erase(std::next(told).base());
 }
 
 void RunLog::problem(pid_t pid, const std::string& text) {

@@ -42,6 +42,7 @@ class RunLog {
 
     [[nodiscard]] bool wants_details() const { return options_.verbose || !options_.report_path.empty(); }
     void exec(ExecRecord record);
+    void retract(const ExecRecord& record);  // it came otherwise, and is told again
     void cpuid_trap(pid_t pid, std::uint64_t address, std::uint32_t leaf);
     void problem(pid_t pid, const std::string& text);
     void gone(pid_t pid);

@@ -29,19 +29,26 @@ Blob read_once(int fd) {
     return blob;
 }
 
+}  // namespace
+
 inherit::HwcapWords words_of(const inherit::AuxVector& vector) {
     inherit::HwcapWords words;
     for (std::size_t word = 0; word < words.size(); ++word) words[word] = vector.find(inherit::kHwcapTypes[word]);
     return words;
 }
 
-}  // namespace
-
 Result<std::shared_ptr<const SavedVector>> SavedVector::open(pid_t pid, inherit::WordSize size) {
     const std::string path = fmt::format("/proc/{}/auxv", pid);
     Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.valid()) return system_error(ErrorKind::machine, "cannot open", path);
     return std::shared_ptr<const SavedVector>(new SavedVector(std::move(file), size));
+}
+
+bool SavedVector::has(const inherit::HwcapWords& words) const {
+    const Blob blob = read_once(file_.get());
+    if (blob.size == 0) return false;
+    const auto vector = inherit::AuxVector::parse(std::span(blob.bytes).first(blob.size), size_);
+    return vector && words_of(*vector) == words;
 }
 
 std::optional<inherit::AuxVector> SavedVector::read() const {
@@ -64,7 +71,7 @@ void remember_vector(AddressSpace& space) {
 }
 
 void take_marks(AddressSpace& space) {
-    if (!space.saved) return;
+    if (!space.saved || space.saved->has(space.known_words)) return;
     const auto vector = space.saved->read();
     if (!vector) return;
     const inherit::HwcapWords words = words_of(*vector);

@@ -34,6 +34,8 @@ class SavedVector {
     [[nodiscard]] static Result<std::shared_ptr<const SavedVector>> open(pid_t pid, inherit::WordSize size);
     // Nothing for a process that has no image any more.
     [[nodiscard]] std::optional<inherit::AuxVector> read() const;
+    // A single look: are the HWCAP words these? One that is just being changed may still have them.
+    [[nodiscard]] bool has(const inherit::HwcapWords& words) const;
     [[nodiscard]] inherit::WordSize word_size() const { return size_; }
 
    private:
@@ -42,6 +44,7 @@ class SavedVector {
     inherit::WordSize size_;
 };
 
+[[nodiscard]] inherit::HwcapWords words_of(const inherit::AuxVector& vector);
 // Remembers what the image's vector says now: what differs from that later was set by a program.
 void remember_vector(AddressSpace& space);
 // Brings the image's marks up to what its programs have set until now.

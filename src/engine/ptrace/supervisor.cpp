@@ -1,9 +1,11 @@
 #include "engine/ptrace/supervisor.h"
 
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <csignal>
@@ -80,13 +82,27 @@ Supervisor::Served Supervisor::serve(const std::function<void(int)>& root_gone) 
     for (;;) {
         if (request_waits()) return Served::asked;
         int status = 0;
-        const pid_t tid = ::waitpid(-1, &status, __WALL);
+        const pid_t tid = next_event(status);
         if (tid > 0) {
             handle(tid, status);
         } else if (errno != EINTR) {
             return Served::ended;  // ECHILD: no tracee is left
         }
     }
+}
+
+// Sleeps until there is one; what has to be looked up about threads that nobody has announced is, before that.
+pid_t Supervisor::next_event(int& status) {
+    // A new thread wakes us before its parent's event does, nearly always by microseconds: reading /proc to find out
+    // whether that will come would cost more than all else that is done for a thread.
+    constexpr int kPatience = 100;
+    for (int i = 0; unasked_ != 0 && i < kPatience; ++i) {
+        const pid_t tid = ::waitpid(-1, &status, __WALL | WNOHANG);
+        if (tid != 0) return tid;
+        ::sched_yield();
+    }
+    if (unasked_ != 0) adopt_orphans();
+    return ::waitpid(-1, &status, __WALL);
 }
 
 void Supervisor::handle(pid_t tid, int status) {
@@ -135,6 +151,7 @@ Thread& Supervisor::thread_of(pid_t tid) {
 
 void Supervisor::forget(std::unordered_map<pid_t, Thread>::iterator thread) {
     if (thread->second.phase == Phase::held) --held_;
+    unasked_ = std::min(unasked_, held_);
     if (thread->second.leads_process) log_.counters().processes.fetch_sub(1, std::memory_order_relaxed);
     log_.counters().threads.fetch_sub(1, std::memory_order_relaxed);
     threads_.erase(thread);
@@ -143,11 +160,7 @@ void Supervisor::forget(std::unordered_map<pid_t, Thread>::iterator thread) {
 void Supervisor::thread_gone(pid_t tid, int status) {
     if (const auto found = threads_.find(tid); found != threads_.end()) forget(found);
     log_.gone(tid);
-    if (held_ != 0) {
-        for (auto& [number, thread] : threads_) {
-            if (thread.phase == Phase::held) adopt_orphan(thread);
-        }
-    }
+    if (held_ != 0) adopt_orphans();
     if (tid == root_) {
         root_ = 0;
         if (root_stopped_) continue_front();
@@ -198,6 +211,7 @@ void Supervisor::adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space)
     if (child.phase != Phase::held) return;
     child.phase = Phase::running;
     --held_;
+    unasked_ = std::min(unasked_, held_);
     if (stopping_ && child.vfork_parent == 0) {
         park(child, is_stop_signal(child.held_signal) ? child.held_signal : 0);
     } else if (is_stop_signal(child.held_signal)) {
@@ -237,12 +251,20 @@ bool Supervisor::adopt_orphan(Thread& child) {
     return true;
 }
 
+void Supervisor::adopt_orphans() {
+    unasked_ = 0;
+    for (auto& [tid, thread] : threads_) {
+        if (thread.phase == Phase::held) adopt_orphan(thread);
+    }
+}
+
 void Supervisor::on_first_stop(Thread& thread, int stop_signal) {
     if (!thread.parent_known) {
         thread.phase = Phase::held;
         thread.held_signal = stop_signal;
         ++held_;
-        adopt_orphan(thread);
+        ++unasked_;
+        if (stopping_) adopt_orphans();
         return;
     }
     thread.phase = Phase::running;
@@ -297,7 +319,8 @@ void Supervisor::on_exec(pid_t tid) {
 }
 
 void Supervisor::on_signal(Thread& thread, int signal) {
-    if (signal == SIGTRAP && thread.phase == Phase::exec_stub && on_stub_end(thread)) return;
+    if (signal == SIGTRAP && thread.starting && on_quick_trap(thread)) return;
+    if (signal == SIGTRAP && thread.phase == Phase::exec_stub && thread.starting && on_stub_end(thread)) return;
     if (signal == SIGSEGV && on_segmentation_fault(thread)) return;
     log_.counters().signals_passed.fetch_add(1, std::memory_order_relaxed);
     resume(thread.tid, going_on(thread), signal);

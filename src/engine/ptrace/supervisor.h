@@ -38,6 +38,7 @@
 #include "engine/ptrace/planting.h"
 #include "engine/ptrace/policy.h"
 #include "engine/ptrace/proc_stat.h"
+#include "engine/ptrace/quick_start.h"
 #include "engine/ptrace/run_log.h"
 #include "engine/ptrace/take_up.h"
 #include "engine/ptrace/task.h"
@@ -48,8 +49,16 @@ namespace cpulevel::engine::ptrace {
 // A program between its exec and its first instruction.
 struct NewProgram {
     ExecRecord record;
-    Fd memory;  // /proc/PID/mem
+    Fd memory;          // /proc/PID/mem; not kept open once it runs
+    ExecStub::Tasks tasks;
+    QuickStub quick;    // that it runs, if it was started so
+    ProcStat stat;
+    RemoteAddress vector_at{};
+    std::size_t vector_size = 0;
+    std::uint64_t vdso = 0;
     std::vector<CodeModule> modules;
+    std::optional<inherit::HwcapWords> words;  // that its stack has now
+    bool vector_is_set = false;  // its saved vector is the same
 };
 
 class Supervisor {
@@ -74,6 +83,7 @@ class Supervisor {
     [[nodiscard]] pid_t root() const { return root_; }
 
    private:
+    pid_t next_event(int& status);
     void handle(pid_t tid, int status);
     void thread_gone(pid_t tid, int status);
     Thread& thread_of(pid_t tid);  // known, or new and counted
@@ -81,6 +91,7 @@ class Supervisor {
     void on_birth(Thread& parent);
     void on_first_stop(Thread& thread, int stop_signal);
     bool adopt_orphan(Thread& child);
+    void adopt_orphans();
     std::shared_ptr<AddressSpace> copied_space(AddressSpace& parent, pid_t child);
     void adopt_birth(Thread& child, std::shared_ptr<AddressSpace> space);
     void continue_front();
@@ -119,13 +130,22 @@ class Supervisor {
     // take_over_x86_64.cpp: asks the lookup routine at this address, in the thread itself; nothing: it cannot be asked.
     [[nodiscard]] std::optional<bool> answers_the_level(Thread& thread, std::uint64_t routine);
     // exec_stops.cpp
-    Result<void> follow_vector(pid_t pid, AddressSpace& space, const Registers& registers);
+    // `words`: what its HWCAP words are known to be; nothing: they are read.
+    Result<void> follow_vector(pid_t pid, AddressSpace& space, const Registers& registers,
+                               const std::optional<inherit::HwcapWords>& words = std::nullopt);
     void level_program(Thread& thread);
-    bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const ProcStat& stat,
-                    RemoteAddress vector_at, std::size_t vector_size, const Fd& memory);
+    bool start_stub(Thread& thread, Registers registers, const ExecStub& stub, const NewProgram& program);
     bool on_stub_end(Thread& thread);
+    // quick_start_x86_64.cpp
+    bool start_quickly(Thread& thread, const Registers& registers, NewProgram& program);
+    bool on_quick_trap(Thread& thread);
+    bool leave_quick_start(Thread& thread);
+    static void undo_installation(const Fd& memory, AddressSpace& space);
+    static ExecStub::Data exec_data(const NewProgram& program);
     void finish_start(Thread& thread, NewProgram& program, bool trapped);
-    [[nodiscard]] bool suspend_filters(pid_t pid);
+    void go_on(Thread& thread, NewProgram& program);
+    enum class Filters : std::uint8_t { none, suspended, in_force };  // of the program's own
+    [[nodiscard]] Filters suspend_filters(pid_t pid);
     void resume_filters(pid_t pid);
     [[nodiscard]] std::uint64_t options() const;
     // cpuid_stops.cpp
@@ -158,7 +178,9 @@ class Supervisor {
     bool root_stopped_ = false;
     bool stopping_ = false;            // threads that stop are parked: the tree is let go, or taken up
     std::size_t held_ = 0;             // threads in Phase::held
-    bool can_suspend_filters_ = true;  // until the kernel says no
+    std::size_t unasked_ = 0;          // at most so many of them have not been asked who their parent is
+    // Whether filters can be suspended, and then asked for too; not tried yet, until the kernel has answered once.
+    std::optional<bool> can_suspend_filters_;
     std::uint64_t own_filters_ = 0;    // seccomp filters that every program of the tree has from us and before us
     std::function<void(int)> root_gone_;
     std::array<std::uint64_t, 2> gadget_offset_{};  // in the vdso, by bitness; 0: not looked for yet

@@ -85,7 +85,7 @@ std::uint64_t target_of(std::span<const std::byte> jump, std::uint64_t address) 
 }
 
 // Where a map call's stub has the HLT that stops it, or the NOP that a release put there.
-std::uint64_t map_stop_of(std::uint64_t stub) { return stub + cpuid::map_call_code().size() - 1; }
+std::uint64_t map_stop_of(std::uint64_t stub) { return stub + cpuid::map_call_stub_length() - 1; }
 
 // Does the jump at `address`, where the patch starts, lead to a stub for it in one of the areas?
 bool leads_home(const Memory& memory, std::span<const std::byte> bytes, const cpuid::SitePatch& patch, std::uint64_t address,
@@ -93,9 +93,9 @@ bool leads_home(const Memory& memory, std::span<const std::byte> bytes, const cp
     const std::uint64_t target = target_of(bytes, address);
     const auto area = std::ranges::find_if(areas, [&](const KnownArea& one) { return target > one.routine && target < one.end; });
     if (area == areas.end()) return false;
-    std::array<std::byte, 64> stub;
+    std::array<std::byte, cpuid::kLongestStub> stub;
     const std::size_t got = memory.read(target, stub);
-    const std::size_t stop = cpuid::map_call_code().size() - 1;
+    const std::size_t stop = cpuid::map_call_stub_length() - 1;
     if (is_call(std::span(patch.original).subspan(patch.site)) && got > stop && stub[stop] == kNop) stub[stop] = kHalt;
     return cpuid::is_stub_of({&patch, address}, std::span(stub).first(got), target, area->routine);
 }
@@ -165,6 +165,9 @@ std::vector<KnownArea> Planter::find_areas(pid_t pid) const {
                 const auto table = cpuid::fitted_table(table_, found->table_size);
                 if (!table || !memory.write(mapping.start + at, *table)) continue;
             }
+            // What needed no stop was known to a supervisor that may have been on another machine.
+            constexpr std::array<std::byte, 4> kNoFiles{};
+            if (!memory.write(mapping.start + at + found->file_count, kNoFiles)) continue;
             areas.push_back({mapping.start + at, mapping.start + bytes.size(), mapping.start + at + found->routine_offset});
         }
     }
@@ -264,8 +267,8 @@ void Planter::find_traps(pid_t pid, AddressSpace& space) {
             if (bytes[0] == kHalt) traps.push_back({*address, kind});
             if (kind != PlantedTrap::Kind::map_call || bytes[0] != kJump) return;
             const std::uint64_t stub = target_of(bytes, *address);
-            std::vector<std::byte> code(cpuid::map_call_code().size());
-            if (memory.read(stub, code) == code.size() && std::ranges::equal(code, cpuid::map_call_code())) {
+            std::vector<std::byte> code(cpuid::map_call_stub_length());
+            if (memory.read(stub, code) == code.size() && cpuid::is_map_call_stub(code)) {
                 traps.push_back({map_stop_of(stub), PlantedTrap::Kind::map_stop});
             }
         };

@@ -60,6 +60,7 @@ void Supervisor::interrupt(const Thread& thread) {
 }
 
 void Supervisor::park(Thread& thread, int stop_signal) {
+    if (leave_quick_start(thread)) return;
     thread.faults = has_pending_fault(thread.tid);
     if (thread.faults) {
         resume(thread.tid, Resume::run);
@@ -139,6 +140,7 @@ Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience, Stop wher
     const auto until = Clock::now() + patience;
     for (;;) {
         stopping_ = true;
+        if (held_ != 0) adopt_orphans();
         for (auto& [tid, thread] : threads_) {
             thread.faults = false;  // of an earlier attempt
             interrupt(thread);

@@ -1,6 +1,7 @@
 """Every road by which a program can come to run: each new program is levelled, however it was started."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import time
@@ -153,6 +154,43 @@ def library_loaded_later(t: Context) -> None:
     levelled = t.ok(t.levelled(*command))
     for fact in ("at_load.leaf7.ebx", "leaf7.ebx"):
         t.check(levelled.number(fact) >> 5 & 1 == 0, f"{fact} shows AVX2: {levelled}")
+
+
+@test
+def library_replaced_by_one_with_cpuid(t: Context) -> None:
+    """Libraries without CPUID are mapped without a stop: not one that has some by now, under the same name and inode."""
+    place = t.scratch / "library.so"
+    script = ('cp "$2" "$1" && "$4" "$1"; "$4" "$1"; cat "$3" >"$1" && exec "$4" "$1"')
+    command = ["/bin/sh", "-c", script, "sh", place, t.victim("library_plain.so"), t.victim("library.so"), t.victim("use_library")]
+    t.ok(t.bare(*command))
+    levelled = t.ok(t.levelled(*command))
+    for fact in ("at_load.leaf7.ebx", "leaf7.ebx"):
+        t.check(levelled.number(fact) >> 5 & 1 == 0, f"{fact} shows AVX2: {levelled}")
+
+
+@test
+def no_room_for_an_area(t: Context) -> None:
+    """Where the address space has no room for stubs, a program is levelled by traps, and told as that."""
+    victim = t.victim("no_libraries")
+    t.equal(t.bare(victim).exit, 1, "AVX2 in the bare program's CPUID")
+
+    def limited(kilobytes: int) -> list:
+        return ["prlimit", f"--as={kilobytes << 10}", victim]
+
+    t.tool("prlimit")
+    smallest = next((size for size in range(200, 4000, 4) if t.bare(*limited(size)).exit == 1), None)
+    t.check(smallest, "it runs in no 4 MB")
+    report = t.scratch / "report.json"
+    told = []
+    for size in range(smallest, smallest + 80, 8):
+        run = t.levelled(*limited(size), options=("--report", report))
+        t.check(run.exit in (None, 2), f"in {size} KB: {run}")  # with less room than its own pages it may end as loaders do
+        data = json.loads(report.read_text())
+        t.equal((data["execs"], len(data["programs"])), (2, 2), "execs")
+        if run.exit == 2:
+            told.append((data["programs"][1]["planted_sites"], data["cpuid_traps"]))
+    if "planted" in data["cpuid_method"]:
+        t.check(any(planted != 0 and traps != 0 for planted, traps in told), f"no start had too little room: {told}")
 
 
 @test

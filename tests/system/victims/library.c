@@ -1,5 +1,9 @@
-// A shared library that executes CPUID, in its constructor and when called. See use_library.c.
+// A shared library that executes CPUID, in its constructor and when called; or one that has none. See use_library.c.
 #include "common.h"
+
+#ifdef WITHOUT_CPUID
+#define cpuid(leaf, subleaf) ((struct registers){0, 0, 0, 0})
+#endif
 
 static uint32_t at_load;
 

@@ -6,7 +6,9 @@
 #if defined(__x86_64__)
 
 #include <cpuid.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -447,6 +449,82 @@ TEST_F(StubArea, DoesALoadersCallAndStopsForCodeOnly) {
         }
     }
     ::sigaction(SIGSEGV, &before, nullptr);
+}
+
+FileIdentity identity_of(int fd) {
+    struct stat status {};
+    EXPECT_EQ(::fstat(fd, &status), 0);
+    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+// ... and not for a file that is listed, whichever call asks for it, wherever in the list it is.
+TEST_F(StubArea, ALoadersCallDoesNotStopForFilesWithoutCpuid) {
+    constexpr std::uint64_t kGetpid = 39;
+    const NamedTable table = table_of("amd", amd_host(), "");
+    const int listed = ::open("/proc/self/exe", O_RDONLY);
+    const int other = ::open("/proc/self/maps", O_RDONLY);
+    ASSERT_GE(listed, 0);
+    ASSERT_GE(other, 0);
+    const FileIdentity file = identity_of(listed);
+    std::vector<FileIdentity> wrong;  // each differs in one member
+    for (int i = 0; i < 5; ++i) wrong.push_back(file);
+    ++wrong[0].device;
+    ++wrong[1].inode;
+    ++wrong[2].size;
+    ++wrong[3].seconds;
+    ++wrong[4].nanoseconds;
+    std::vector<FileIdentity> last = wrong;
+    last.push_back(file);
+    struct Case {
+        std::uint32_t call;
+        std::span<const FileIdentity> files;
+        int fd;
+        int stops;
+    };
+    const std::vector<Case> cases{
+        {KnownFiles::kFstat, last, listed, 0},         {KnownFiles::kNewfstatat, last, listed, 0},
+        {KnownFiles::kFstat, std::span(&file, 1), listed, 0}, {KnownFiles::kFstat, wrong, listed, 1},
+        {KnownFiles::kNewfstatat, wrong, listed, 1},   {KnownFiles::kFstat, last, other, 1},
+        {KnownFiles::kFstat, last, -1, 1},             {KnownFiles::kNewfstatat, last, -1, 1},
+        {KnownFiles::kNoCall, last, listed, 1},        {KnownFiles::kFstat, {}, listed, 1},
+    };
+    SitePatch patch;
+    const Bytes code = bytes({0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff});  // syscall; cmp rax, -4095
+    std::ranges::copy(code, patch.original.begin());
+    patch.length = static_cast<std::uint8_t>(code.size());
+    Bytes whole = code;
+    append_leave(whole);
+    const PlacedPatch site{.patch = &patch, .address = code_};
+    struct sigaction action {};
+    struct sigaction before {};
+    action.sa_sigaction = step_over_halt;
+    action.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGSEGV, &action, &before);
+    Random random(10);
+    for (const Case& one : cases) {
+        const StubPlan plan = plan_stub_area(table.bytes, area_, stub_area_size(table.bytes, 1), std::span(&site, 1),
+                                             {.call = one.call, .files = one.files});
+        ASSERT_EQ(plan.map_stops.size(), 1U);
+        Arena::write(area_, plan.bytes);
+        Arena::write(code_, whole);
+        Arena::write(code_, plan.jumps[0].bytes);
+        map_stop_at = plan.map_stops[0];
+        map_stops_seen = 0;
+        MachineState state = random_state(random, kArithmetic);
+        state.registers[MachineState::rax] = kGetpid;
+        state.registers[MachineState::rdx] = 5;
+        state.registers[MachineState::r8] = static_cast<std::uint64_t>(static_cast<std::int64_t>(one.fd));
+        const MachineState after = run_code(code_, state);
+        EXPECT_EQ(after.registers[MachineState::rax], static_cast<std::uint64_t>(::getpid()));
+        EXPECT_EQ(map_stops_seen, one.stops) << one.call << ' ' << one.files.size() << ' ' << one.fd;
+        for (const auto kept : {MachineState::rbx, MachineState::rdx, MachineState::rsi, MachineState::rdi, MachineState::r8,
+                                MachineState::r9, MachineState::r10}) {
+            EXPECT_EQ(after.registers[kept], state.registers[kept]);
+        }
+    }
+    ::sigaction(SIGSEGV, &before, nullptr);
+    ::close(listed);
+    ::close(other);
 }
 
 TEST_F(StubArea, LeavesOutWhatThereIsNoRoomFor) {
