@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/files.h"
@@ -14,8 +15,8 @@
 #include "cli/view_collect.h"
 #include "cli/view_holders.h"
 #include "cli/view_types.h"
-#include "fleet/change.h"
 #include "fleet/kept.h"
+#include "fleet/what_if.h"
 #include "level/collect.h"
 #include "level/meet.h"
 #include "util/file.h"
@@ -49,6 +50,7 @@ struct Made {
     Nodes nodes;
     std::vector<std::size_t> counts;  // of each of `nodes`, where they stand for types; else empty
     std::size_t unreadable = 0;
+    std::optional<fleet::KeptFleet> kept;  // where there was one; `fleet` has few of its names then
 };
 
 Made made_of_types(fleet::Fleet fleet) {
@@ -75,26 +77,30 @@ Result<Made> read_all(const Options& options) {
 
 // The nodes that the level was made of, without those that go and with those that come.
 Result<Made> read_update(const Options& options) {
-    const auto text = read_file(options.update);
+    auto text = read_file(options.update);
     if (!text) return std::unexpected(text.error());
-    auto fleet = fleet::kept_fleet(*text, options.update);
-    if (!fleet) return std::unexpected(fleet.error());
+    auto kept = fleet::KeptFleet::read(*std::move(text), options.update);
+    if (!kept) return std::unexpected(kept.error());
     for (const std::string& word : options.remove) {
-        if (auto removed = fleet::remove_nodes(*fleet, word); !removed) return std::unexpected(removed.error());
+        if (auto removed = kept->remove(word); !removed) return std::unexpected(removed.error());
     }
     std::size_t unreadable = 0;
     if (!options.nodes.empty()) {
         auto gathered = fleet_arguments(options.nodes, options.keep_going);
         if (!gathered) return std::unexpected(gathered.error());
-        if (auto added = fleet::add_nodes(*fleet, std::move(gathered->fleet)); !added) {
-            return std::unexpected(added.error());
-        }
+        if (auto added = kept->add(std::move(gathered->fleet)); !added) return std::unexpected(added.error());
         unreadable = gathered->fault_count;
     }
-    if (fleet->types.empty()) return usage_error("no nodes are left", options.update);
-    Made made = made_of_types(*std::move(fleet));
+    if (kept->empty()) return usage_error("no nodes are left", options.update);
+    Made made = made_of_types(kept->types());
     made.unreadable = unreadable;
+    made.kept = *std::move(kept);
     return made;
+}
+
+// The file of a level that can be updated.
+Result<std::string> updatable_text(const level::Level& level, const Made& made) {
+    return made.kept ? made.kept->to_json(level) : fleet::KeptFleet(made.fleet).to_json(level);
 }
 
 Result<level::MeetOptions> meet_options(const Options& options, const Made& made) {
@@ -115,9 +121,14 @@ Result<level::MeetOptions> meet_options(const Options& options, const Made& made
         result.allow.insert(*id);
     }
     if (options.like.empty()) return result;
+    if (const auto type = made.kept ? made.kept->type_of(options.like) : std::nullopt) {
+        result.chosen = *type;
+        return result;
+    }
     if (!made.counts.empty()) {
         for (std::size_t type = 0; type < made.fleet.types.size(); ++type) {
-            if (std::ranges::find(made.fleet.types[type].nodes, options.like) == made.fleet.types[type].nodes.end()) continue;
+            if (std::ranges::find(made.fleet.types[type].nodes, options.like) == made.fleet.types[type].nodes.end())
+                continue;
             result.chosen = type;
             return result;
         }
@@ -152,19 +163,32 @@ nlohmann::json largest_json(const std::optional<level::Largest>& largest) {
     return {{"bytes", largest->bytes}, {"node", largest->node}};
 }
 
-std::string baseline_json(const level::Meet& meet, std::span<const level::ToCollect> collect) {
+// What each costs the others, where it costs something.
+nlohmann::json alone_json(const Nodes& nodes, std::span<const arch::FeatureSet> alone,
+                          const arch::FeatureTable& table) {
+    nlohmann::json list = nlohmann::json::array();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (!alone[i].empty()) list.push_back({{"node", nodes[i].name}, {"features", feature_names(table, alone[i])}});
+    }
+    return list;
+}
+
+std::string baseline_json(const level::Meet& meet, const Nodes& nodes, std::span<const arch::FeatureSet> alone,
+                          std::span<const level::ToCollect> collect) {
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     nlohmann::json losses = nlohmann::json::array();
     for (const level::Loss& loss : meet.losses) losses.push_back(loss_json(loss, table));
     return to_text({{"level", nlohmann::json::parse(json_text(meet.level))},
                     {"losses", std::move(losses)},
+                    {"alone", alone_json(nodes, alone, table)},
                     {"collect", collect_json(collect, table)},
                     {"xsave_area", largest_json(meet.xsave_area)},
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
 
 Result<void> check(const Options& options) {
-    if (options.update.empty() && options.nodes.empty()) return usage_error("no nodes are given", {}, {}, "see cpulevel baseline --help");
+    if (options.update.empty() && options.nodes.empty())
+        return usage_error("no nodes are given", {}, {}, "see cpulevel baseline --help");
     if (options.update.empty() && !options.remove.empty()) {
         return usage_error("--remove is for --update", {}, {}, "leave the node's description out instead");
     }
@@ -186,31 +210,36 @@ Result<int> baseline(const Options& options) {
     auto meet = level::meet(made->nodes, *how);
     if (!meet) return std::unexpected(meet.error());
     if (made->unreadable > 0) {
-        meet->level.warnings.push_back(fmt::format(
-            "{} could not be read; the level is of the others", plural(made->unreadable, "description")));
+        meet->level.warnings.push_back(
+            fmt::format("{} could not be read; the level is of the others", plural(made->unreadable, "description")));
     }
     const std::string output = options.output.empty() ? options.update : options.output;
     Result<std::string> file = json_text(meet->level);
-    if (options.updatable || (update && options.output.empty())) file = fleet::with_types(meet->level, made->fleet);
+    if (options.updatable || (update && options.output.empty())) file = updatable_text(meet->level, *made);
     if (!file) return std::unexpected(file.error());
     const int status = made->unreadable > 0 ? exit_code(ErrorKind::usage) : 0;
     if (!output.empty()) {
         if (auto written = write_output(output, *file); !written) return std::unexpected(written.error());
     }
     if (!options.html.empty()) {
-        if (auto written = write_html_report(options.html, *meet, made->fleet, *how); !written) {
+        if (auto written =
+                write_html_report(options.html, *meet, made->kept ? made->kept->with_names() : made->fleet, *how);
+            !written) {
             return std::unexpected(written.error());
         }
     }
     if (output == "-" || options.html == "-") return status;
     const arch::FeatureTable& table = arch::table(meet->level.architecture);
     const auto collect = level::what_to_collect(table, made->nodes, meet->level);
+    // Nodes, or types: where there are no counts, each of the nodes is one.
+    const auto alone =
+        made->counts.empty() ? fleet::alone_costs(made->nodes, *how) : fleet::alone_costs(made->fleet, *how);
     std::string told;
     if (options.json) {
-        told = baseline_json(*meet, collect);
+        told = baseline_json(*meet, made->nodes, alone, collect);
     } else {
         const View view = View::of_standard_output(options.all);
-        told = describe(meet->level, view) + "\n" + losses_text(*meet, made->nodes, made->counts, view) +
+        told = describe(meet->level, view) + "\n" + losses_text(*meet, {made->nodes, made->counts, alone}, view) +
                holders_text(*meet, made->fleet, *how, view) + collect_text(collect, table, view);
         if (!output.empty())
             told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
@@ -225,7 +254,8 @@ Action setup(CLI::App& app) {
     app.add_option("NODE", options->nodes, kNodesHelp)->type_name("NODE");
     app.add_option("-o,--output", options->output, "Write the level (JSON) to FILE; - prints it alone")
         ->type_name("FILE");
-    app.add_option("--html", options->html, "Write a report for the browser, one HTML page, to FILE")->type_name("FILE");
+    app.add_option("--html", options->html, "Write a report for the browser, one HTML page, to FILE")
+        ->type_name("FILE");
     app.add_option("--name", options->name, "The level's name")->type_name("NAME");
     app.add_option("--like", options->like, "The node whose vendor, model and brand programs see (the first)")
         ->type_name("NAME");
@@ -243,7 +273,8 @@ Action setup(CLI::App& app) {
         ->type_name("NAME")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    app.add_flag("--updatable", options->updatable, "Keep in the level's file what --update needs: node types and names");
+    app.add_flag("--updatable", options->updatable,
+                 "Keep in the level's file what --update needs: node types and names");
     app.add_flag("--keep-going", options->keep_going,
                  "Make the level without what cannot be read; the exit status is then 2");
     app.add_flag("--json", options->json, "Print level and losses as JSON instead of tables");

@@ -49,14 +49,4 @@ Blame blame(std::span<const level::Loss> losses) {
     return result;
 }
 
-std::size_t Blame::alone(const std::string& node, const arch::FeatureTable& table) const {
-    const auto usable = [&](const level::Loss* loss) { return table[loss->feature].user; };
-    std::ptrdiff_t count = 0;
-    for (const BlameGroup& group : groups) {
-        if (group.nodes.size() != 1 || !group.nodes.contains(node)) continue;
-        count += std::ranges::count_if(group.direct, usable) + std::ranges::count_if(group.by_closure, usable);
-    }
-    return static_cast<std::size_t>(count);
-}
-
 }  // namespace cpulevel::cli

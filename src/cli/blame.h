@@ -22,8 +22,6 @@ struct BlameGroup {
 struct Blame {
     std::vector<BlameGroup> groups;           // fewest nodes first, then the most features
     std::vector<const level::Loss*> general;  // no node's fault: never shown, layout, consistency
-    // How many features that programs can use the level would have more if this node alone were left out.
-    [[nodiscard]] std::size_t alone(const std::string& node, const arch::FeatureTable& table) const;
 };
 
 // The losses must outlive the result.

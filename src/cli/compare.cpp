@@ -7,7 +7,9 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/compare_fleet.h"
 #include "cli/files.h"
+#include "cli/fleet_argument.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
 #include "cli/view.h"
@@ -31,6 +33,7 @@ struct Options {
     bool json = false;
     bool all = false;
     bool differences = false;
+    bool keep_going = false;
 };
 
 struct Asked {
@@ -60,15 +63,6 @@ std::vector<Asked> ask(const Options& options, const level::Level& level, const 
                          may_move(level, here, *there)});
     }
     return asked;
-}
-
-std::string verdict_text(Verdict verdict, const View& view) {
-    switch (verdict) {
-        case Verdict::yes: return view.style.good("yes");
-        case Verdict::no: return view.style.bad("no");
-        case Verdict::unknown: return view.style.caution("not known");
-    }
-    return "not known";
 }
 
 std::string answer_text(const Asked& asked, const arch::FeatureTable& table, const View& view) {
@@ -128,14 +122,69 @@ nlohmann::json difference_json(const level::Difference& difference, const arch::
             {"values", std::move(values)}};
 }
 
+// One machine, however it is described: a folder or an archive may hold a single one.
+profile::NodeProfile single(const intake::Gathered& gathered) {
+    profile::NodeProfile node = gathered.fleet.types.front().profile;
+    node.name = gathered.fleet.types.front().nodes.front();
+    return node;
+}
+
+Result<int> compare_fleet(const Options& options, const intake::Gathered& gathered) {
+    if (!options.there.empty() || std::ranges::count(options.questions, "move") > 0) {
+        return usage_error("a move is from one machine", safe(options.here),
+                           fmt::format("it describes {}", gathered.type_of.size()),
+                           "compare without THERE asks each of them whether it can give the level");
+    }
+    if (options.differences) {
+        return usage_error("--differences is for one machine", safe(options.here),
+                           fmt::format("it describes {}", gathered.type_of.size()));
+    }
+    const fleet::Fleet& fleet = gathered.fleet;
+    auto level = level_argument(options.level, &fleet.types.front().profile);
+    if (!level) return std::unexpected(level.error());
+    // A named level takes the places of XSAVE components from the machine that it is for.
+    const bool named = level->nodes.empty() && options.level != "-";
+    const auto level_for = [&](const profile::NodeProfile& node) {
+        if (named && node.architecture == level->architecture) {
+            if (auto own = level_argument(options.level, &node)) return *std::move(own);
+        }
+        return *level;
+    };
+    std::vector<std::string> questions;
+    for (const char* question : {"start", "restore"}) {
+        if (wanted(options, question)) questions.emplace_back(question);
+    }
+    const FleetAnswers answers = ask_fleet(level_for, fleet, questions);
+    const std::string told = options.json ? fleet_answers_json(answers, fleet)
+                                          : fleet_answers_text(answers, fleet, View::of_standard_output(options.all));
+    if (auto written = write_standard_output(told); !written) return std::unexpected(written.error());
+    if (gathered.fault_count > 0) return exit_code(ErrorKind::usage);
+    return answers.all_yes() ? 0 : 1;
+}
+
 Result<int> compare(const Options& options) {
-    auto here = options.here.empty() ? profile::probe_this_machine() : node_argument(options.here);
+    if (options.level == "-" && (options.here == "-" || options.there == "-")) {
+        return usage_error("standard input can be one thing only");
+    }
+    Result<profile::NodeProfile> here;
+    if (options.here.empty()) {
+        here = profile::probe_this_machine();
+    } else {
+        const auto gathered = fleet_arguments({options.here}, options.keep_going);
+        if (!gathered) return std::unexpected(gathered.error());
+        if (gathered->type_of.size() > 1 || gathered->fault_count > 0) return compare_fleet(options, *gathered);
+        here = single(*gathered);
+    }
     if (!here) return std::unexpected(here.error());
     std::optional<profile::NodeProfile> there;
     if (!options.there.empty()) {
-        auto loaded = node_argument(options.there);
-        if (!loaded) return std::unexpected(loaded.error());
-        there = *std::move(loaded);
+        const auto gathered = fleet_arguments({options.there}, false);
+        if (!gathered) return std::unexpected(gathered.error());
+        if (gathered->type_of.size() > 1) {
+            return usage_error("a move is to one machine", safe(options.there),
+                               fmt::format("it describes {}", gathered->type_of.size()));
+        }
+        there = single(*gathered);
     }
     const auto level = level_argument(options.level, &*here);
     if (!level) return std::unexpected(level.error());
@@ -170,13 +219,17 @@ Result<int> compare(const Options& options) {
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
     app.add_option("LEVEL", options->level, kLevelHelp)->required()->type_name("LEVEL");
-    app.add_option("HERE", options->here, "A machine's profile (this machine)")->type_name("NODE");
+    app.add_option("HERE", options->here,
+                   "A machine's profile (this machine), or many: a folder, an archive, JSON lines")
+        ->type_name("NODE");
     app.add_option("THERE", options->there, "The profile of a machine to move to")->type_name("NODE");
     app.add_option("--question", options->questions, "Ask only this one (start, restore, move); may be repeated")
         ->check(CLI::IsMember({"start", "restore", "move"}))
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_flag("--differences", options->differences, "Say also in what LEVEL and HERE differ");
+    app.add_flag("--keep-going", options->keep_going,
+                 "With many: go on without what cannot be read; the exit status is then 2");
     app.add_flag("--json", options->json, "Print the answers as JSON");
     app.add_flag("--all", options->all, "Name every missing feature, kernels' features too");
     return [options](const Invocation&) { return compare(*options); };
@@ -188,12 +241,16 @@ const Registration kRegistration(
      .summary = "May it start here, be restored here, move there?",
      .details =
          "Three questions, because they have different answers: an upward and a downward move fail for different "
-         "reasons. A profile in place of LEVEL stands for a program that is not levelled. Exit status: 0 if every "
-         "answer is yes, 1 if one is no or not known.",
-     .examples = "  cpulevel compare fleet.json                       this machine\n"
-                 "  cpulevel compare fleet.json a.json b.json         started on a, moved to b\n"
-                 "  cpulevel compare a.json b.json --differences      unlevelled, and how a and b differ\n"
-                 "  cpulevel compare --question restore x86-64-v3 && criu restore ...\n",
+         "reasons. A profile in place of LEVEL stands for a program that is not levelled. Where HERE is many nodes, "
+         "each type "
+         "of them is asked whether it can give the level. Exit status: 0 if every answer is yes, 1 if one is no or not "
+         "known.",
+     .examples =
+         "  cpulevel compare fleet.json                       this machine\n"
+         "  cpulevel compare fleet.json a.json b.json         started on a, moved to b\n"
+         "  cpulevel compare x86-64-v3 nodes/                 which of many nodes can give it, which not, and why\n"
+         "  cpulevel compare a.json b.json --differences      unlevelled, and how a and b differ\n"
+         "  cpulevel compare --question restore x86-64-v3 && criu restore ...\n",
      .setup = setup});
 
 }  // namespace

@@ -43,10 +43,10 @@ arch::Architecture architecture_of(const std::string& expression) {
     return kHost;
 }
 
-// A file may hold an expression: one short line, not JSON and not a dump.
+// A file may hold an expression: one short line, not JSON and not a dump or a list of features.
 bool is_expression(std::string_view text) {
     constexpr std::size_t kLongest = 4096;
-    return !text.empty() && text.size() <= kLongest && text.find_first_of("\n {:=") == std::string_view::npos;
+    return !text.empty() && text.size() <= kLongest && text.find_first_of("\n {:=,") == std::string_view::npos;
 }
 
 Result<level::Level> parse(const std::string& expression, const profile::NodeProfile* here) {

@@ -1,5 +1,6 @@
 // `cpulevel show`: any of our files, a named level, or the features that we know, as a table.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -7,9 +8,11 @@
 #include "arch/feature.h"
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/fleet_argument.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
 #include "cli/view.h"
+#include "cli/view_types.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -106,13 +109,45 @@ std::string levels_text(const View& view) {
     return rows.text(view.style, view.width);
 }
 
-// A file of ours, or else a level by name.
-Result<Document> document_argument(const std::string& word) {
+// A description of one machine or a level, by file or name; or what is in a folder, an archive or a listing.
+Result<std::vector<Document>> documents_argument(const std::string& word) {
     auto document = read_document(word);
-    if (document || document.error().errno_value == 0) return document;
-    auto level = level_argument(word);
-    if (level) return *std::move(level);
-    return word.find('/') != std::string::npos ? document : std::unexpected(level.error());
+    if (document) return std::vector{*std::move(document)};
+    struct stat status{};
+    const bool there = word != "-" && ::stat(word.c_str(), &status) == 0;
+    if (!there) {
+        if (document.error().errno_value == 0) return std::unexpected(document.error());
+        auto level = level_argument(word);
+        if (level) return std::vector<Document>{*std::move(level)};
+        return std::unexpected(word.find('/') != std::string::npos ? document.error() : level.error());
+    }
+    const auto gathered = fleet_arguments({word}, false);
+    if (!gathered) return std::unexpected(gathered.error());
+    if (gathered->type_of.size() > kMostSingly) {
+        return usage_error("too many nodes to show", safe(word), nodes_count(gathered->type_of.size()),
+                           "`cpulevel baseline` shows what they have in common, `cpulevel pools` how they differ");
+    }
+    std::vector<Document> documents;
+    for (profile::NodeProfile& node : nodes_to_meet(*gathered)) documents.emplace_back(std::move(node));
+    return documents;
+}
+
+std::string documents_text(const std::vector<Document>& documents, const Options& options, const View& view) {
+    const auto text = [&](const Document& document) {
+        return std::visit([&](const auto& value) { return options.json ? json_text(value) : describe(value, view); },
+                          document);
+    };
+    if (documents.size() == 1) return text(documents.front());
+    std::string all;
+    nlohmann::json list = nlohmann::json::array();
+    for (const Document& document : documents) {
+        if (options.json) {
+            list.push_back(nlohmann::json::parse(text(document)));
+        } else {
+            all += (all.empty() ? "" : "\n") + text(document);
+        }
+    }
+    return options.json ? to_text(list) : all;
 }
 
 Result<std::string> text_of(const Options& options) {
@@ -127,10 +162,9 @@ Result<std::string> text_of(const Options& options) {
     if (options.what.empty()) {
         return usage_error("nothing to show", {}, {}, "name a file or a level, or give --features or --levels");
     }
-    const auto document = document_argument(options.what);
-    if (!document) return std::unexpected(document.error());
-    return std::visit([&](const auto& value) { return options.json ? json_text(value) : describe(value, view); },
-                      *document);
+    const auto documents = documents_argument(options.what);
+    if (!documents) return std::unexpected(documents.error());
+    return documents_text(*documents, options, view);
 }
 
 Result<int> show(const Options& options) {
@@ -142,7 +176,9 @@ Result<int> show(const Options& options) {
 
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("WHAT", options->what, "A profile, a level file, or a level's name; - is standard input")
+    app.add_option("WHAT", options->what,
+                   "A profile, a foreign description, a level file, or a level's name; also a folder or archive of a "
+                   "few; - is standard input")
         ->type_name("LEVEL");
     app.add_flag("--features", options->features, "List the features that this version knows");
     app.add_flag("--levels", options->levels, "List the named levels");

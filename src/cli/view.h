@@ -28,9 +28,6 @@ struct View {
 
 [[nodiscard]] std::string describe(const profile::NodeProfile& node, const View& view);
 [[nodiscard]] std::string describe(const level::Level& level, const View& view);
-// Nodes, and what each alone costs the others; each feature lost, to whom, and what followed by closure.
-[[nodiscard]] std::string losses_text(const level::Meet& meet, std::span<const profile::NodeProfile> nodes,
-                                      const View& view);
 
 // The parts that they are made of.
 [[nodiscard]] std::string heading(const View& view, std::string_view text);

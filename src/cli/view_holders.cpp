@@ -13,19 +13,28 @@ namespace cpulevel::cli {
 
 namespace {
 
-constexpr std::size_t kAlone = 3;  // types told one by one
-constexpr std::size_t kNames = 6;  // folded names in a line
+constexpr std::size_t kAlone = 3;          // types told one by one
+constexpr std::size_t kMostFolded = 1000;  // names; more are hardly ever a few ranges, and take long to fold
+constexpr std::size_t kLongest = 60;       // characters of folded names
+constexpr std::size_t kLabels = 3;         // in their place
 
+// The nodes, folded, where that is short: "node[1-40]". Else a node of each type, and how many are like it.
 std::string names_of(const fleet::Fleet& fleet, const fleet::Removal& removal) {
     std::vector<std::string> names;
+    std::vector<std::string> labels;
     for (const std::size_t type : removal.types) {
-        names.insert(names.end(), fleet.types[type].nodes.begin(), fleet.types[type].nodes.end());
+        const fleet::NodeType& one = fleet.types[type];
+        labels.push_back(one.label());
+        if (removal.nodes <= kMostFolded) names.insert(names.end(), one.nodes.begin(), one.nodes.end());
     }
-    std::vector<std::string> folded;
-    for (const report::FoldedNames& one : report::fold_names(names)) folded.push_back(report::to_text(one));
-    const std::size_t more = folded.size() - std::min(folded.size(), kNames);
-    folded.resize(folded.size() - more);
-    return safe(join(folded, ", ") + (more > 0 ? fmt::format(" and {} more", more) : std::string{}));
+    if (names.size() == removal.nodes) {
+        std::vector<std::string> folded;
+        for (const report::FoldedNames& one : report::fold_names(names)) folded.push_back(report::to_text(one));
+        if (const std::string text = join(folded, ", "); text.size() <= kLongest) return safe(text);
+    }
+    const std::size_t more = labels.size() - std::min(labels.size(), kLabels);
+    labels.resize(labels.size() - more);
+    return safe(join(labels, ", ") + (more > 0 ? " and " + plural(more, "type") : std::string{}));
 }
 
 // For each standard level that is out of reach: leaving out all that have it not.
@@ -49,6 +58,7 @@ std::vector<fleet::Removal> ladder(const level::Meet& meet, const fleet::Fleet& 
             }
         }
         if (others.empty() || removal.types.size() < 2) continue;  // one type is told by itself
+        if (!result.empty() && result.back().types == removal.types) continue;
         const auto without = level::meet(others, others_how);
         if (!without) continue;
         removal.gained = without->level.features - meet.level.features;

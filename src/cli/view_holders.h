@@ -10,7 +10,7 @@
 namespace cpulevel::cli {
 
 // Empty where leaving out nodes brings nothing back. `meet` is the meet of the fleet by `how`.
-[[nodiscard]] std::string holders_text(const level::Meet& meet, const fleet::Fleet& fleet, const level::MeetOptions& how,
-                                       const View& view);
+[[nodiscard]] std::string holders_text(const level::Meet& meet, const fleet::Fleet& fleet,
+                                       const level::MeetOptions& how, const View& view);
 
 }  // namespace cpulevel::cli

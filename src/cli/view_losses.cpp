@@ -16,8 +16,8 @@ using level::Loss;
 using level::LossReason;
 
 // One line for each type, those with the most nodes first.
-std::string types_text(const Blame& guilt, std::span<const profile::NodeProfile> nodes, const View& view,
-                       std::span<const std::size_t> counts) {
+std::string types_text(const LevelledNodes& made_of, const View& view) {
+    const auto& [nodes, counts, costs] = made_of;
     Table rows({"nodes", "type", "level", "features", "alone costs", "CPU"});
     rows.align(0, Align::right).align(3, Align::right).align(4, Align::right);
     std::vector<std::size_t> order(nodes.size());
@@ -27,30 +27,36 @@ std::string types_text(const Blame& guilt, std::span<const profile::NodeProfile>
     for (const std::size_t i : std::span(order).first(view.all ? order.size() : std::min(order.size(), kMost))) {
         const profile::NodeProfile& node = nodes[i];
         const auto named = best_named_level(arch::table(node.architecture), node.features);
-        const std::size_t alone = guilt.alone(node.name, arch::table(node.architecture));
+        const std::size_t alone = user_features(arch::table(node.architecture), costs[i]).size();
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
-        rows.add_row({with_commas(counts[i]), safe(node.name), std::string(named.value_or("-")),
-                      fmt::format("{}", node.features.size()), alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)),
-                      safe(brand)});
+        rows.add_row(
+            {with_commas(counts[i]), safe(node.name), std::string(named.value_or("-")),
+             fmt::format(
+                 "{}",
+                 (view.all ? node.features : user_features(arch::table(node.architecture), node.features)).size()),
+             alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)), safe(brand)});
     }
     std::string text = rows.text(view.style, view.width);
     if (!view.all && order.size() > kMost) {
-        text += "  " + view.style.faint(fmt::format("and {} more types (--all shows them)", order.size() - kMost)) + "\n";
+        text +=
+            "  " + view.style.faint(fmt::format("and {} more types (--all shows them)", order.size() - kMost)) + "\n";
     }
     return text;
 }
 
-std::string nodes_text(const Blame& guilt, std::span<const profile::NodeProfile> nodes, const View& view) {
+std::string nodes_text(const LevelledNodes& made_of, const View& view) {
     Table rows({"node", "level", "features", "alone costs", "CPU"});
     rows.align(2, Align::right).align(3, Align::right);
-    for (const profile::NodeProfile& node : nodes) {
+    for (std::size_t i = 0; i < made_of.nodes.size(); ++i) {
+        const profile::NodeProfile& node = made_of.nodes[i];
         const arch::FeatureTable& table = arch::table(node.architecture);
-        const auto named = best_named_level(arch::table(node.architecture), node.features);
-        const std::size_t alone = guilt.alone(node.name, arch::table(node.architecture));
+        const auto named = best_named_level(table, node.features);
+        const std::size_t alone = user_features(table, made_of.alone[i]).size();
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
-        rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", (view.all ? node.features : user_features(table, node.features)).size()),
+        rows.add_row({safe(node.name), std::string(named.value_or("-")),
+                      fmt::format("{}", (view.all ? node.features : user_features(table, node.features)).size()),
                       alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)), safe(brand)});
     }
     return rows.text(view.style, view.width);
@@ -160,21 +166,17 @@ std::string largest_text(std::string_view what, const std::optional<level::Large
 
 }  // namespace
 
-std::string losses_text(const level::Meet& meet, std::span<const profile::NodeProfile> nodes, const View& view) {
-    return losses_text(meet, nodes, {}, view);
-}
-
-std::string losses_text(const level::Meet& meet, std::span<const profile::NodeProfile> nodes,
-                        std::span<const std::size_t> counts, const View& view) {
+std::string losses_text(const level::Meet& meet, const LevelledNodes& made_of, const View& view) {
+    const auto& [nodes, counts, costs] = made_of;
     const arch::FeatureTable& table = arch::table(meet.level.architecture);
     const Blame guilt = blame(meet.losses);
     std::string text;
     if (counts.empty()) {
-        text = heading(view, plural(nodes.size(), "node")) + nodes_text(guilt, nodes, view);
+        text = heading(view, plural(nodes.size(), "node")) + nodes_text(made_of, view);
     } else {
         const std::size_t all = std::accumulate(counts.begin(), counts.end(), std::size_t{0});
         text = heading(view, fmt::format("{} of {}", nodes_count(all), plural(nodes.size(), "type"))) +
-               types_text(guilt, nodes, view, counts);
+               types_text(made_of, view);
     }
 
     text += "\n" + heading(view, "What programs must provide for");

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "fleet/pool_model.h"
@@ -11,7 +10,7 @@
 
 namespace cpulevel::fleet {
 
-Result<void> remove_nodes(Fleet& fleet, std::string_view names) {
+Result<void> take_out(Fleet& fleet, std::string_view names) {
     constexpr std::size_t kMost = 10'000'000;
     std::unordered_map<std::string_view, std::pair<std::size_t, std::size_t>> where;
     for (std::size_t type = 0; type < fleet.types.size(); ++type) {
@@ -50,24 +49,13 @@ Result<void> remove_nodes(Fleet& fleet, std::string_view names) {
         one.nodes = std::move(kept);
         if (!one.nodes.empty()) one.profile.name = one.nodes.front();
     }
-    std::erase_if(fleet.types, [](const NodeType& type) { return type.count == 0; });
     return {};
 }
 
-Result<void> add_nodes(Fleet& fleet, Fleet more) {
-    std::unordered_set<std::string_view> known;
-    for (const NodeType& type : fleet.types) known.insert(type.nodes.begin(), type.nodes.end());
-    for (const NodeType& type : more.types) {
-        for (const std::string& name : type.nodes) {
-            if (!known.contains(name)) continue;
-            return usage_error("a node of that name is there already", printable(name), {},
-                               "remove it first, if its description is new: --remove NAME");
-        }
-    }
-    FleetBuilder builder(std::move(fleet));
-    for (NodeType& type : more.types) builder.add(std::move(type.profile), type.count, std::move(type.nodes));
-    fleet = builder.take();
-    return {};
+Result<void> remove_nodes(Fleet& fleet, std::string_view names) {
+    auto taken = take_out(fleet, names);
+    if (taken) std::erase_if(fleet.types, [](const NodeType& type) { return type.count == 0; });
+    return taken;
 }
 
 std::optional<arch::FeatureSet> level_features(const Fleet& fleet, const level::MeetOptions& options) {

@@ -16,8 +16,8 @@ namespace cpulevel::fleet {
 // changes nothing. Types without nodes go.
 [[nodiscard]] Result<void> remove_nodes(Fleet& fleet, std::string_view names);
 
-// Puts the nodes of `more` in. A name that is there already is an error.
-[[nodiscard]] Result<void> add_nodes(Fleet& fleet, Fleet more);
+// The same, but types without nodes stay, with a count of 0.
+[[nodiscard]] Result<void> take_out(Fleet& fleet, std::string_view names);
 
 // The features of the level of all; nothing where they cannot share one.
 [[nodiscard]] std::optional<arch::FeatureSet> level_features(const Fleet& fleet, const level::MeetOptions& options);

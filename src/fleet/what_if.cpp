@@ -67,6 +67,22 @@ std::optional<std::vector<Removal>> rank_removals(const Fleet& fleet, const leve
     return removals;
 }
 
+std::vector<FeatureSet> alone_costs(const Fleet& fleet, const level::MeetOptions& options) {
+    std::vector<FeatureSet> costs(fleet.types.size());
+    if (fleet.types.empty()) return costs;
+    const auto values = default_values(arch::table(fleet.types.front().profile.architecture));
+    for (const Removal& removal : rank_removals(fleet, options, values).value_or(std::vector<Removal>{})) {
+        costs[removal.types.front()] = removal.gained;
+    }
+    return costs;
+}
+
+std::vector<FeatureSet> alone_costs(std::span<const profile::NodeProfile> nodes, const level::MeetOptions& options) {
+    Fleet rows;
+    for (const profile::NodeProfile& node : nodes) rows.types.push_back({node, 1, {node.name}});
+    return alone_costs(rows, options);
+}
+
 std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const level::MeetOptions& options,
                                                   const FeatureValues& values) {
     const auto parts = parts_of(fleet, options, values);
@@ -104,8 +120,12 @@ std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const leve
             }
             if (!lacking.empty()) candidates.insert(std::move(lacking));
         });
-        std::optional<Removal> best;
-        double best_rate = 0;
+        struct Step {
+            Removal removal;
+            double rate;
+            const std::set<std::size_t>* types;
+        };
+        std::vector<Step> possible;
         for (const auto& candidate : candidates) {
             const auto features = without(candidate);
             if (!features) continue;
@@ -122,14 +142,26 @@ std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const leve
             // What all that stay have together, for each node that goes: leaving out nearly everybody is no gain.
             const double gain = static_cast<double>(removal.value) * static_cast<double>(all - removal.nodes) -
                                 static_cast<double>(sofar.value) * static_cast<double>(all - sofar.nodes);
-            const double rate = gain / static_cast<double>(nodes);
-            if (rate <= 0 || (best && rate <= best_rate)) continue;
-            best_rate = rate;
-            best = std::move(removal);
+            if (gain > 0) possible.push_back({std::move(removal), gain / static_cast<double>(nodes), &candidate});
         }
-        if (!best) return steps;
-        for (const std::size_t type : best->types) out[type] = true;
-        sofar = *best;
+        const Step* best = nullptr;
+        for (const Step& step : possible) {
+            if (best == nullptr || step.rate > best->rate) best = &step;
+        }
+        // What lies on the way.
+        for (bool nearer = best != nullptr; nearer;) {
+            const Step* first = nullptr;
+            for (const Step& step : possible) {
+                const bool within =
+                    step.types->size() < best->types->size() && std::ranges::includes(*best->types, *step.types);
+                if (within && (first == nullptr || step.rate > first->rate)) first = &step;
+            }
+            nearer = first != nullptr;
+            if (nearer) best = first;
+        }
+        if (best == nullptr) return steps;
+        for (const std::size_t type : best->removal.types) out[type] = true;
+        sofar = best->removal;
         std::ranges::sort(sofar.types);
         steps.push_back(sofar);
     }

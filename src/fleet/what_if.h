@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "arch/feature.h"
@@ -26,9 +27,17 @@ struct Removal {
 [[nodiscard]] std::optional<std::vector<Removal>> rank_removals(const Fleet& fleet, const level::MeetOptions& options,
                                                                 const FeatureValues& values);
 
+// The same by row: what the level would gain if all nodes of this row, and no others, were left out. "Alone costs" in
+// tables, in the page and in JSON is this, and nothing else. The rows are types, or single nodes. All empty where the
+// nodes cannot share a level.
+[[nodiscard]] std::vector<arch::FeatureSet> alone_costs(const Fleet& fleet, const level::MeetOptions& options);
+[[nodiscard]] std::vector<arch::FeatureSet> alone_costs(std::span<const profile::NodeProfile> nodes,
+                                                        const level::MeetOptions& options);
+
 // Several types often lack the same feature, so that leaving out one alone gives nothing. Step by step: of all lost
-// features, the one for which leaving out all types that lack it gives the most: the value that the nodes that stay gain
-// together, for each node that goes. Each step contains the ones before it; it ends where nothing more can be gained.
+// features, the one for which leaving out all types that lack it gives the most: the value that the nodes that stay
+// gain together, for each node that goes. On the way to it, whatever gains something with fewer types is a step of its
+// own. Each step contains the ones before it; it ends where nothing more can be gained.
 [[nodiscard]] std::optional<std::vector<Removal>> removal_steps(const Fleet& fleet, const level::MeetOptions& options,
                                                                 const FeatureValues& values);
 

@@ -12,8 +12,8 @@
 namespace cpulevel::intake {
 namespace {
 
-// More kinds of texts than this are not looked for; a fleet has a few dozen.
-constexpr std::size_t kMostShapes = 256;
+// More kinds of texts than this are not looked for; a fleet has a few dozen (20 KB each, in each thread).
+constexpr std::size_t kMostShapes = 1024;
 
 }  // namespace
 

@@ -46,13 +46,17 @@ bool looks_like_json_lines(std::string_view first) {
     if (end == std::string_view::npos) return false;
     const std::string_view line = trim(first.substr(0, end));
     if (!line.ends_with('}')) return false;
+    // A session with QEMU is one document, although each answer is a line.
+    if (line.starts_with("{\"QMP\"") || line.starts_with("{\"return\"")) return false;
     // A whole object, not "{}" by chance in a longer one: the braces outside of strings are even.
     std::size_t depth = 0;
     bool in_string = false;
     for (std::size_t at = 0; at < line.size(); ++at) {
         if (in_string) {
-            if (line[at] == '\\') ++at;
-            else if (line[at] == '"') in_string = false;
+            if (line[at] == '\\')
+                ++at;
+            else if (line[at] == '"')
+                in_string = false;
         } else if (line[at] == '"') {
             in_string = true;
         } else if (line[at] == '{') {

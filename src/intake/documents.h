@@ -12,7 +12,7 @@ namespace cpulevel::intake {
 
 [[nodiscard]] Result<std::vector<profile::NodeProfile>> nodes_of(std::string_view text, const std::string& name);
 
-// JSON lines: more than one line, and the first is a whole JSON object.
+// JSON lines: more than one line, and the first is a whole JSON object; but not a session with QEMU.
 [[nodiscard]] bool looks_like_json_lines(std::string_view first);
 
 }  // namespace cpulevel::intake

@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
-#include <thread>
 
 #include "intake/byte_source.h"
+#include "intake/chunks.h"
 #include "intake/collector.h"
 #include "intake/documents.h"
+#include "intake/reading_threads.h"
 #include "intake/tar.h"
 #include "intake/walk.h"
 #include "util/file.h"
@@ -21,133 +21,13 @@
 namespace cpulevel::intake {
 namespace {
 
-constexpr unsigned kPlaceBits = 40;  // of a Place, for the number within a source
+constexpr unsigned kPlaceBits = 40;                             // of a Place, for the number within a source
 constexpr std::size_t kLargestWhole = std::size_t{256} << 20U;  // bytes, of a description that is read as one
 constexpr std::size_t kLargestLine = std::size_t{4} << 20U;
 constexpr std::size_t kPeek = std::size_t{256} << 10U;
-constexpr std::size_t kBatchBytes = std::size_t{512} << 10U;
 constexpr std::size_t kBatchFiles = 32;
-constexpr std::size_t kMostWaiting = 6;  // batches
 
 Place place_of(std::size_t source, std::uint64_t index) { return std::uint64_t{source} << kPlaceBits | index; }
-
-// Work for a thread: files to read, or texts that were read already.
-struct Batch {
-    struct Text {
-        Place place;
-        std::size_t at;
-        std::size_t length;
-        std::string name;
-    };
-    std::string bytes;
-    std::vector<Text> texts;
-    std::vector<std::pair<Place, const std::string*>> files;
-};
-
-// Reads a regular file into the buffer. A file that is something else by now (a pipe would block us) is refused.
-Result<void> read_regular(const std::string& path, std::string& buffer) {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK));
-    if (!fd.valid()) return system_error(ErrorKind::usage, "cannot open", path);
-    struct stat status{};
-    if (::fstat(fd.get(), &status) != 0) return system_error(ErrorKind::usage, "cannot read", path);
-    if (!S_ISREG(status.st_mode)) return usage_error("cannot read", path, "it is not a regular file");
-    if (status.st_size > static_cast<off_t>(kMaximumInputFile)) {
-        return usage_error("file too large", path, fmt::format("more than {} bytes", kMaximumInputFile));
-    }
-    // One more than there should be: a file that grows meanwhile is read to its end.
-    buffer.resize(static_cast<std::size_t>(status.st_size) + 1);
-    std::size_t have = 0;
-    for (;;) {
-        const ssize_t got = ::read(fd.get(), buffer.data() + have, buffer.size() - have);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return system_error(ErrorKind::usage, "cannot read", path);
-        have += static_cast<std::size_t>(got);
-        if (got == 0 || have < buffer.size()) break;
-        if (have > kMaximumInputFile) {
-            return usage_error("file too large", path, fmt::format("more than {} bytes", kMaximumInputFile));
-        }
-        buffer.resize(buffer.size() * 2);
-    }
-    buffer.resize(have);
-    return {};
-}
-
-// A queue of batches with a bound, and the threads that empty it.
-class Threads {
-   public:
-    Threads(Collector& collector, std::size_t count) : collector_(collector) {
-        for (std::size_t i = 0; i < count; ++i) {
-            Reader& reader = collector.new_reader();
-            threads_.emplace_back([this, &reader] { work(reader); });
-        }
-    }
-    Threads(const Threads&) = delete;
-    Threads& operator=(const Threads&) = delete;
-    ~Threads() { finish([] {}); }
-
-    // Waits while enough is waiting; `meanwhile` is called at most ten times a second.
-    void push(Batch batch, const std::function<void()>& meanwhile) {
-        std::unique_lock lock(mutex_);
-        while (waiting_.size() >= kMostWaiting) wait(lock, meanwhile);
-        waiting_.push_back(std::move(batch));
-        lock.unlock();
-        filled_.notify_one();
-    }
-
-    void finish(const std::function<void()>& meanwhile) {
-        {
-            std::unique_lock lock(mutex_);
-            while (!waiting_.empty()) wait(lock, meanwhile);
-            ended_ = true;
-        }
-        filled_.notify_all();
-        for (std::thread& thread : threads_) {
-            if (thread.joinable()) thread.join();
-        }
-    }
-
-   private:
-    void wait(std::unique_lock<std::mutex>& lock, const std::function<void()>& meanwhile) {
-        emptied_.wait_for(lock, std::chrono::milliseconds(100));
-        lock.unlock();
-        meanwhile();
-        lock.lock();
-    }
-
-    void work(Reader& reader) {
-        std::string buffer;
-        for (;;) {
-            Batch batch;
-            {
-                std::unique_lock lock(mutex_);
-                filled_.wait(lock, [&] { return ended_ || !waiting_.empty(); });
-                if (waiting_.empty()) return;
-                batch = std::move(waiting_.front());
-                waiting_.pop_front();
-            }
-            emptied_.notify_one();
-            for (const Batch::Text& text : batch.texts) {
-                if (collector_.stopped()) break;
-                reader.read_text(text.place, std::string_view(batch.bytes).substr(text.at, text.length), text.name);
-            }
-            for (const auto& [place, path] : batch.files) {
-                if (collector_.stopped()) break;
-                if (auto read = read_regular(*path, buffer); !read) {
-                    reader.fail(place, read.error());
-                } else {
-                    reader.read_text(place, buffer, *path);
-                }
-            }
-        }
-    }
-
-    Collector& collector_;
-    std::mutex mutex_;
-    std::condition_variable filled_, emptied_;
-    std::deque<Batch> waiting_;
-    bool ended_ = false;
-    std::vector<std::thread> threads_;
-};
 
 class Gatherer {
    public:
@@ -190,7 +70,7 @@ class Gatherer {
     void hand_over(Batch batch) {
         if (!threads_) {
             const std::size_t count = options_.threads != 0 ? options_.threads : std::thread::hardware_concurrency();
-            threads_ = std::make_unique<Threads>(collector_, std::clamp<std::size_t>(count, 1, 64));
+            threads_ = std::make_unique<ReadingThreads>(collector_, std::clamp<std::size_t>(count, 1, 64));
         }
         threads_->push(std::move(batch), [this] { tell(); });
         tell_now_and_then();
@@ -261,57 +141,53 @@ class Gatherer {
             const auto slash = inner.rfind('/');
             if (inner[slash == std::string::npos ? 0 : slash + 1] == '.') continue;  // as in folders
             const Place place = place_of(source, next_++);
-            const std::string called = name + ": " + inner;
+            std::string called = name + ": " + inner;
             if ((*member)->size > kMaximumInputFile) {
-                own_.fail(place, usage_error("file too large", called, fmt::format("more than {} bytes", kMaximumInputFile)).error());
+                own_.fail(place,
+                          usage_error("file too large", called, fmt::format("more than {} bytes", kMaximumInputFile))
+                              .error());
                 continue;
             }
-            const std::size_t at = batch.bytes.size();
-            if (auto read = tar.read_content(batch.bytes); !read) return read;
-            batch.texts.push_back({place, at, batch.bytes.size() - at, called});
-            if (batch.bytes.size() >= kBatchBytes) hand_over(std::exchange(batch, {}));
+            const auto content = tar.content();
+            if (!content) return std::unexpected(content.error());
+            if (batch.chunk != tar.chunk() && !batch.texts.empty()) hand_over(std::exchange(batch, {}));
+            batch.chunk = tar.chunk();
+            batch.texts.push_back({place, *content, std::move(called)});
         }
         return {};
     }
 
     Result<void> read_lines(std::size_t source, ByteSource& bytes, const std::string& name) {
-        std::string rest;  // the beginning of a line that is not complete
-        std::size_t line_number = 0;
-        bool ended = false;
-        while (!ended && !collector_.stopped()) {
-            Batch batch;
-            batch.bytes = std::exchange(rest, {});
-            std::size_t have = batch.bytes.size();
-            batch.bytes.resize(have + kBatchBytes);
-            while (have < batch.bytes.size()) {
-                const auto got = bytes.read(std::span(batch.bytes).subspan(have));
-                if (!got) return std::unexpected(got.error());
-                if (*got == 0) break;
-                have += *got;
-            }
-            ended = have < batch.bytes.size();
-            batch.bytes.resize(have);
-            std::size_t at = 0;
-            while (at < have) {
-                auto end = batch.bytes.find('\n', at);
-                if (end == std::string::npos) {
-                    if (!ended) break;
-                    end = have;
+        ChunkedSource chunks(bytes);
+        Batch batch;
+        std::size_t number = 0;
+        std::size_t searched = 0;  // of what is unread, for the line's end
+        for (bool ended = false; !collector_.stopped();) {
+            const std::string_view unread = chunks.unread();
+            const auto end = unread.find('\n', searched);
+            if (end == std::string_view::npos && !ended) {
+                searched = unread.size();
+                if (unread.size() > kLargestLine) {
+                    return usage_error("a line is too long", fmt::format("{}: line {}", name, number + 1),
+                                       fmt::format("more than {} bytes", kLargestLine));
                 }
-                ++line_number;
-                const std::size_t length = end - at;
-                if (batch.bytes.find_first_not_of(" \t\r", at) < end) {
-                    batch.texts.push_back({place_of(source, next_++), at, length, fmt::format("{}: line {}", name, line_number)});
-                }
-                at = end + 1;
+                const auto more = chunks.more();
+                if (batch.chunk != chunks.chunk() && !batch.texts.empty()) hand_over(std::exchange(batch, {}));
+                batch.chunk = chunks.chunk();
+                if (!more) return std::unexpected(more.error());
+                ended = !*more;
+                continue;
             }
-            if (at < have) rest = batch.bytes.substr(at);
-            if (rest.size() > kLargestLine) {
-                return usage_error("a line is too long", fmt::format("{}: line {}", name, line_number + 1),
-                                   fmt::format("more than {} bytes", kLargestLine));
+            if (unread.empty()) break;
+            ++number;
+            const std::string_view line = unread.substr(0, end);
+            if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+                batch.texts.push_back({place_of(source, next_++), line, fmt::format("{}: line {}", name, number)});
             }
-            if (!batch.texts.empty()) hand_over(std::move(batch));
+            chunks.pass(std::min(line.size() + 1, unread.size()));
+            searched = 0;
         }
+        if (!batch.texts.empty()) hand_over(std::move(batch));
         return {};
     }
 
@@ -334,7 +210,7 @@ class Gatherer {
     std::chrono::steady_clock::time_point told_;
     std::size_t links_ = 0;
     std::size_t others_ = 0;
-    std::unique_ptr<Threads> threads_;  // last: it ends before what its threads use
+    std::unique_ptr<ReadingThreads> threads_;  // last: it ends before what its threads use
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ namespace cpulevel::intake {
 using Source = std::variant<std::string, profile::NodeProfile>;
 
 struct GatherOptions {
-    bool keep_going = false;   // go on after a description that cannot be read
-    std::size_t threads = 0;   // 0: one for each CPU
+    bool keep_going = false;  // go on after a description that cannot be read
+    std::size_t threads = 0;  // 0: one for each CPU
     // Called now and then from the caller's thread; `total` is 0 where it is not known.
     std::function<void(std::size_t done, std::size_t total)> progress;
 };
@@ -32,8 +32,8 @@ struct Gathered {
                                          // the same order
     std::vector<Error> faults;           // keep_going: what could not be read, in order; at most kMostFaults kept
     std::size_t fault_count = 0;
-    std::size_t links_skipped = 0;       // symbolic links in folders and archives
-    std::size_t others_skipped = 0;      // pipes, sockets, devices
+    std::size_t links_skipped = 0;   // symbolic links in folders and archives
+    std::size_t others_skipped = 0;  // pipes, sockets, devices
 };
 inline constexpr std::size_t kMostFaults = 1000;
 inline constexpr std::size_t kMostNodes = 10'000'000;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "util/text.h"
 
@@ -11,7 +11,7 @@ namespace cpulevel::intake {
 namespace {
 
 constexpr std::size_t kBlock = 512;
-constexpr std::uint64_t kLargestExtension = 1U << 20U;           // bytes of a pax header or a long name
+constexpr std::uint64_t kLargestExtension = 1U << 20U;             // bytes of a pax header or a long name
 constexpr std::uint64_t kLargestMember = std::uint64_t{1} << 40U;  // bytes; larger is damage
 constexpr std::size_t kLongestName = 4096;
 
@@ -82,55 +82,42 @@ std::unexpected<Error> TarReader::damaged(std::string why) const {
     return usage_error("damaged tar archive", name_, fmt::format("{} (at byte {})", why, at_));
 }
 
-Result<TarReader::Got> TarReader::read_block(Block& block, bool end_allowed) {
-    std::size_t have = 0;
-    while (have < block.size()) {
-        const auto got = source_.read(std::span(block).subspan(have));
-        if (!got) return std::unexpected(got.error());
-        if (*got == 0) {
-            if (have == 0 && end_allowed) return Got::end;
-            return damaged("it ends in the middle");
-        }
-        have += *got;
-        at_ += *got;
+// The next bytes, all of them; valid until the next call.
+Result<std::string_view> TarReader::take(std::size_t bytes) {
+    while (source_.unread().size() < bytes) {
+        const auto more = source_.more(bytes);
+        if (!more) return std::unexpected(more.error());
+        if (!*more) return damaged("it ends in the middle");
     }
-    return Got::block;
+    const std::string_view taken = source_.unread().substr(0, bytes);
+    source_.pass(bytes);
+    at_ += bytes;
+    return taken;
 }
 
 Result<void> TarReader::skip(std::uint64_t bytes) {
-    std::array<char, 65536> buffer;
     while (bytes > 0) {
-        const auto got = source_.read(std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, buffer.size()))));
-        if (!got) return std::unexpected(got.error());
-        if (*got == 0) return damaged("it ends in the middle of a member");
-        bytes -= *got;
-        at_ += *got;
+        const auto now = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, source_.unread().size()));
+        source_.pass(now);
+        bytes -= now;
+        at_ += now;
+        if (bytes == 0) break;
+        const auto more = source_.more();
+        if (!more) return std::unexpected(more.error());
+        if (!*more) return damaged("it ends in the middle of a member");
     }
     return {};
 }
 
-Result<void> TarReader::read_content(std::string& into) {
-    while (content_ > 0) {
-        const std::size_t before = into.size();
-        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(content_, 1U << 20U));
-        into.resize(before + wanted);
-        const auto got = source_.read(std::span(into).subspan(before));
-        into.resize(before + got.value_or(0));
-        if (!got) return std::unexpected(got.error());
-        if (*got == 0) return damaged("it ends in the middle of a member");
-        content_ -= *got;
-        at_ += *got;
-    }
-    return {};
-}
+Result<std::string_view> TarReader::content() { return take(static_cast<std::size_t>(std::exchange(content_, 0))); }
 
 Result<std::string> TarReader::read_extension(std::uint64_t size) {
     if (size > kLargestExtension) return damaged(fmt::format("an extended header of {} bytes", size));
-    content_ = size;
-    std::string text;
-    if (auto read = read_content(text); !read) return std::unexpected(read.error());
+    const auto text = take(static_cast<std::size_t>(size));
+    if (!text) return std::unexpected(text.error());
+    std::string kept(*text);
     if (auto skipped = skip((kBlock - size % kBlock) % kBlock); !skipped) return std::unexpected(skipped.error());
-    return text;
+    return kept;
 }
 
 // "LENGTH KEY=VALUE\n", the length being that of the whole record.
@@ -161,11 +148,14 @@ Result<std::optional<TarMember>> TarReader::next() {
     content_ = padding_ = 0;
     Extended extended;
     for (;;) {
-        Block raw{};
-        const auto got = read_block(raw, true);
+        if (source_.unread().empty()) {
+            const auto more = source_.more(kBlock);
+            if (!more) return std::unexpected(more.error());
+            if (!*more) return damaged("it ends without its closing blocks");
+        }
+        const auto got = take(kBlock);
         if (!got) return std::unexpected(got.error());
-        if (*got == Got::end) return damaged("it ends without its closing blocks");
-        const std::string_view block(raw.data(), raw.size());
+        const std::string_view block = *got;
         if (std::ranges::all_of(block, [](char c) { return c == '\0'; })) {
             ended_ = true;
             return std::nullopt;
@@ -186,7 +176,8 @@ Result<std::optional<TarMember>> TarReader::next() {
         const bool regular = type == '0' || type == '\0' || type == '7';
         TarMember member{extended.path.value_or(name_of(block)), extended.size.value_or(*size)};
         if (member.size > kLargestMember) return damaged("a member of absurd size");
-        if (member.name.empty() || member.name.size() > kLongestName) return damaged("a member without a sensible name");
+        if (member.name.empty() || member.name.size() > kLongestName)
+            return damaged("a member without a sensible name");
         extended = {};
         const std::uint64_t padding = (kBlock - member.size % kBlock) % kBlock;
         // An old folder is a regular file whose name ends in a slash.

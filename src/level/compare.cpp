@@ -36,9 +36,18 @@ void merge(Answer& answer, const Answer& other) {
 }
 
 void check_features(const arch::FeatureTable& table, const Level& level, const NodeProfile& here, Answer& answer) {
-    const arch::FeatureSet lacking = level.features - here.features;
+    const arch::FeatureSet all = level.features - here.features;
+    // What only a kernel can use no program has found, so that none can miss it.
+    arch::FeatureSet lacking;
+    all.for_each([&](arch::FeatureId id) {
+        if (table[id].user) lacking.insert(id);
+    });
     answer.missing = lacking & here.known;
     answer.undescribed = lacking - here.known;
+    if (const arch::FeatureSet kernels = (all - lacking) & here.known; !kernels.empty()) {
+        answer.cautions.push_back(fmt::format("{} lacks {}: only a kernel can use that, so programs do without it",
+                                              here.name, name_some(table, kernels)));
+    }
     if (!answer.missing.empty()) {
         say_no(answer, fmt::format("{} lacks {}", here.name, name_some(table, answer.missing)));
     }
@@ -57,14 +66,16 @@ void check_xsave(const arch::FeatureTable& table, const Level& level, const Node
     if (area.standard == 0) {
         // A promise of the largest known area is enough for every known CPU.
         if (promised.standard_size < arch::known_maxima().xsave_area) {
-            say_unknown(answer, fmt::format("the level promises an XSAVE area of {} bytes; the description of {} does not "
-                                            "give its size",
-                                            promised.standard_size, here.name));
+            say_unknown(answer,
+                        fmt::format("the level promises an XSAVE area of {} bytes; the description of {} does not "
+                                    "give its size",
+                                    promised.standard_size, here.name));
         }
     } else if (area.standard > promised.standard_size) {
-        say_no(answer, fmt::format("XSAVE writes {} bytes on {}, the level promises {}: a program would write past what "
-                                   "it reserved",
-                                   area.standard, here.name, promised.standard_size));
+        say_no(answer,
+               fmt::format("XSAVE writes {} bytes on {}, the level promises {}: a program would write past what "
+                           "it reserved",
+                           area.standard, here.name, promised.standard_size));
     }
     if (promised.compacted_size != 0) {
         if (area.compacted == 0) {
@@ -123,23 +134,26 @@ void check_signal_stack(std::uint64_t promised, const NodeProfile& there, Answer
 void check_frames(std::optional<std::uint64_t> made_with, const NodeProfile& there, Answer& answer) {
     if (there.architecture != arch::Architecture::x86_64) return;
     if (!made_with || !there.xsave) {
-        answer.cautions.push_back(fmt::format(
-            "a thread that is inside a signal handler carries a frame laid out by the machine it comes from; whether {} can "
-            "take it is not known",
-            there.name));
+        answer.cautions.push_back(
+            fmt::format("a thread that is inside a signal handler carries a frame laid out by the machine it comes "
+                        "from; whether {} can "
+                        "take it is not known",
+                        there.name));
         return;
     }
     const std::uint64_t lost = *made_with & ~there.xsave->xcr0;
     if (lost == 0) return;
-    answer.cautions.push_back(fmt::format(
-        "a thread that is inside a signal handler may carry XSAVE components {:#x} in its frame, which {} does not enable: "
-        "they are lost, or the kernel kills the process when the handler returns",
-        lost, there.name));
+    answer.cautions.push_back(
+        fmt::format("a thread that is inside a signal handler may carry XSAVE components {:#x} in its frame, which {} "
+                    "does not enable: "
+                    "they are lost, or the kernel kills the process when the handler returns",
+                    lost, there.name));
 }
 
 bool check_architecture(arch::Architecture architecture, const NodeProfile& here, Answer& answer) {
     if (architecture == here.architecture) return true;
-    say_no(answer, fmt::format("the level is for {}, {} is {}", name(architecture), here.name, name(here.architecture)));
+    say_no(answer,
+           fmt::format("the level is for {}, {} is {}", name(architecture), here.name, name(here.architecture)));
     return false;
 }
 
@@ -207,8 +221,8 @@ Answer may_move(const Level& level, const NodeProfile& here, const NodeProfile& 
     Answer arrival = may_start(level, there);
     if (level.architecture == there.architecture) {
         // Started here, the process was promised the larger of the level's and this machine's own value.
-        const std::uint64_t promised = std::max(level.minimum_signal_stack.value_or(0),
-                                                here.minimum_signal_stack.value_or(0));
+        const std::uint64_t promised =
+            std::max(level.minimum_signal_stack.value_or(0), here.minimum_signal_stack.value_or(0));
         if (promised != 0) check_signal_stack(promised, there, arrival);
         check_frames(here.xsave ? std::optional(here.xsave->xcr0) : std::nullopt, there, arrival);
         const std::array<NodeProfile, 2> pair{here, there};

@@ -19,11 +19,11 @@ enum class Verdict : std::uint8_t { yes, no, unknown };
 [[nodiscard]] std::string_view name(Verdict verdict);
 
 struct Answer {
-    Verdict verdict = Verdict::yes;        // no outweighs unknown outweighs yes
-    arch::FeatureSet missing;              // features of the level that the machine has not
-    arch::FeatureSet undescribed;          // features of the level of which the description does not say
-    std::vector<std::string> reasons;      // for no and unknown: names, sizes
-    std::vector<std::string> cautions;     // true even where the answer is yes
+    Verdict verdict = Verdict::yes;     // no outweighs unknown outweighs yes
+    arch::FeatureSet missing;           // features of the level that the machine has not
+    arch::FeatureSet undescribed;       // features of the level of which the description does not say
+    std::vector<std::string> reasons;   // for no and unknown: names, sizes
+    std::vector<std::string> cautions;  // true even where the answer is yes
 };
 
 [[nodiscard]] Answer may_start(const Level& level, const profile::NodeProfile& here);
@@ -40,9 +40,9 @@ struct ValueDifference {
 };
 
 struct Difference {
-    bool same_architecture = true;   // false: nothing else is compared
-    arch::FeatureSet only_a, only_b; // the other one is known to lack it
-    arch::FeatureSet unsure;         // one has it, the other's description does not say
+    bool same_architecture = true;    // false: nothing else is compared
+    arch::FeatureSet only_a, only_b;  // the other one is known to lack it
+    arch::FeatureSet unsure;          // one has it, the other's description does not say
     arch::FeatureSet both;
     std::vector<ValueDifference> values;  // XSAVE layout, signal stack, registers, identity
 };

@@ -3,24 +3,32 @@
 // feature list has not, OSXSAVE without a layout.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "arch/feature.h"
 #include "level/level.h"
+#include "profile/json_reader.h"
 #include "profile/node_profile.h"
 #include "util/error.h"
 
 namespace cpulevel::level {
 
 inline constexpr std::string_view kLevelSchema = "cpulevel/level/1";
+inline constexpr std::string_view kLevelSchemaWithTypes = "cpulevel/level/2";
 
 // Keys sorted, two spaces, a closing newline: the same level is the same bytes.
 [[nodiscard]] std::string to_json(const Level& level);
+// "cpulevel/level/2", with node types that are JSON already (fleet/kept.h).
+[[nodiscard]] std::string to_json(const Level& level, std::string_view types);
 
 // `name` is how messages call the file. Strict: anything unknown, newer, absurd or contradictory is an error that
 // names the place.
 [[nodiscard]] Result<Level> from_json(std::string_view text, std::string name);
+[[nodiscard]] Result<std::unique_ptr<profile::JsonDocument>> parse_level_document(std::string_view text,
+                                                                                  std::string name);
+[[nodiscard]] Result<Level> read_level(const profile::JsonDocument& document, const profile::JsonValue& root);
 
 // The content of a file that is given as a level: our JSON, or one expression (expression.h). The architecture is for
 // the expression; a JSON file says its own.

@@ -1,32 +1,14 @@
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "level/feature_text.h"
 #include "level/level_json.h"
+#include "profile/json_parts.h"
 
 namespace cpulevel::level {
 namespace {
 
 using nlohmann::json;
-
-std::string hex32(std::uint32_t value) { return fmt::format("0x{:08x}", value); }
-std::string hex64(std::uint64_t value) { return fmt::format("0x{:x}", value); }
-
-constexpr std::array kHwcapNames{"AT_HWCAP", "AT_HWCAP2", "AT_HWCAP3", "AT_HWCAP4"};
-
-json hwcap_of(const Level& level) {
-    const auto& table = arch::table(level.architecture);
-    json words = json::object();
-    for (std::size_t word = 0; word < level.hwcap.size(); ++word) {
-        if (!level.hwcap.at(word)) continue;
-        std::array<std::optional<std::uint64_t>, 4> alone{};
-        alone.at(word) = level.hwcap.at(word);
-        words[kHwcapNames.at(word)] = {{"value", hex64(*level.hwcap.at(word))},
-                                       {"names", feature_names(table, table.from_hwcap(alone))}};
-    }
-    return words;
-}
+using profile::hex64;
 
 json components_of(const std::map<unsigned, profile::XsaveComponent>& components) {
     json result = json::object();
@@ -37,22 +19,7 @@ json components_of(const std::map<unsigned, profile::XsaveComponent>& components
     return result;
 }
 
-json cpuid_of(const arch::CpuidDump& cpuid) {
-    json leaves = json::array();
-    for (const auto& [key, registers] : cpuid) {
-        leaves.push_back({{"leaf", hex32(key.leaf)},
-                          {"subleaf", hex32(key.subleaf)},
-                          {"eax", hex32(registers.eax)},
-                          {"ebx", hex32(registers.ebx)},
-                          {"ecx", hex32(registers.ecx)},
-                          {"edx", hex32(registers.edx)}});
-    }
-    return leaves;
-}
-
-}  // namespace
-
-std::string to_json(const Level& level) {
+json tree_of(const Level& level) {
     const auto& table = arch::table(level.architecture);
     json nodes = json::array();
     for (const LevelNode& node : level.nodes) {
@@ -66,9 +33,9 @@ std::string to_json(const Level& level) {
         {"architecture", arch::name(level.architecture)},
         {"features", feature_names(table, level.features)},
         {"undetermined", feature_names(table, level.undetermined)},
-        {"hwcap", hwcap_of(level)},
+        {"hwcap", profile::hwcap_json(level.hwcap, table)},
         {"registers", std::move(registers)},
-        {"cpuid", cpuid_of(level.cpuid)},
+        {"cpuid", profile::cpuid_json(level.cpuid)},
         {"nodes", std::move(nodes)},
         {"warnings", level.warnings},
     };
@@ -93,8 +60,25 @@ std::string to_json(const Level& level) {
                             {"model", level.identity->model},
                             {"stepping", level.identity->stepping}};
     }
-    // Host and file names may be any bytes; JSON is UTF-8.
-    return root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+    return root;
+}
+
+// Host and file names may be any bytes; JSON is UTF-8.
+std::string text_of(const json& root) { return root.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+
+}  // namespace
+
+std::string to_json(const Level& level) { return text_of(tree_of(level)); }
+
+std::string to_json(const Level& level, std::string_view types) {
+    json root = tree_of(level);
+    root["schema"] = kLevelSchemaWithTypes;
+    root["types"] = nullptr;
+    std::string text = text_of(root);
+    // In no string is there a line's end, so that this is the key at the top.
+    constexpr std::string_view kKey = "\n  \"types\": ", kNothing = "null";
+    const auto at = text.find(std::string(kKey) + std::string(kNothing));
+    return text.replace(at + kKey.size(), kNothing.size(), types);
 }
 
 }  // namespace cpulevel::level

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "profile/json_reader.h"
 #include "profile/node_profile.h"
 #include "util/error.h"
 
@@ -22,5 +23,7 @@ inline constexpr std::string_view kProfileSchema = "cpulevel/profile/1";
 // `name` is how messages call the file. Strict: anything unknown, newer, absurd or contradictory is an error that
 // names the place.
 [[nodiscard]] Result<NodeProfile> from_json(std::string_view text, std::string name);
+// One that stands in another document.
+[[nodiscard]] Result<NodeProfile> read_profile(const JsonDocument& document, const JsonValue& root);
 
 }  // namespace cpulevel::profile

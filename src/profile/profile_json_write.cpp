@@ -1,8 +1,7 @@
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "profile/derive.h"
+#include "profile/json_parts.h"
 #include "profile/profile_json.h"
 
 namespace cpulevel::profile {
@@ -10,37 +9,10 @@ namespace {
 
 using nlohmann::json;
 
-std::string hex32(std::uint32_t value) { return fmt::format("0x{:08x}", value); }
-std::string hex64(std::uint64_t value) { return fmt::format("0x{:x}", value); }
-
-constexpr std::array kHwcapNames{"AT_HWCAP", "AT_HWCAP2", "AT_HWCAP3", "AT_HWCAP4"};
-
-json hwcap_of(const NodeProfile& profile) {
-    const auto& table = arch::table(profile.architecture);
-    json words = json::object();
-    for (std::size_t word = 0; word < profile.hwcap.size(); ++word) {
-        if (!profile.hwcap[word]) continue;
-        std::array<std::optional<std::uint64_t>, 4> alone{};
-        alone[word] = profile.hwcap[word];
-        words[kHwcapNames[word]] = {{"value", hex64(*profile.hwcap[word])},
-                                    {"names", names(profile.architecture, table.from_hwcap(alone))}};
-    }
-    return words;
-}
-
 json cpus_of(const NodeProfile& profile) {
     json groups = json::array();
     for (const CpuGroup& group : profile.cpus) {
-        json leaves = json::array();
-        for (const auto& [key, registers] : group.cpuid) {
-            leaves.push_back({{"leaf", hex32(key.leaf)},
-                              {"subleaf", hex32(key.subleaf)},
-                              {"eax", hex32(registers.eax)},
-                              {"ebx", hex32(registers.ebx)},
-                              {"ecx", hex32(registers.ecx)},
-                              {"edx", hex32(registers.edx)}});
-        }
-        groups.push_back({{"cpus", group.cpus}, {"cpuid", std::move(leaves)}});
+        groups.push_back({{"cpus", group.cpus}, {"cpuid", cpuid_json(group.cpuid)}});
     }
     return groups;
 }
@@ -77,7 +49,7 @@ std::string to_json(const NodeProfile& profile) {
           {"family", profile.identity.family},
           {"model", profile.identity.model},
           {"stepping", profile.identity.stepping}}},
-        {"hwcap", hwcap_of(profile)},
+        {"hwcap", hwcap_json(profile.hwcap, arch::table(profile.architecture))},
         {"cpus", cpus_of(profile)},
         {"features", names(profile.architecture, profile.features)},
         {"known", names(profile.architecture, profile.known)},

@@ -16,8 +16,8 @@ std::string cpu_of(const profile::NodeProfile& node) {
 }
 
 bool alike(const profile::NodeProfile& a, const profile::NodeProfile& b) {
-    return a.architecture == b.architecture && a.features == b.features && a.known == b.known && cpu_of(a) == cpu_of(b) &&
-           a.xsave == b.xsave && a.registers == b.registers && a.page_size == b.page_size;
+    return a.architecture == b.architecture && a.features == b.features && a.known == b.known &&
+           cpu_of(a) == cpu_of(b) && a.xsave == b.xsave && a.registers == b.registers && a.page_size == b.page_size;
 }
 
 NodeType type_of(const fleet::NodeType& type) {
@@ -74,18 +74,16 @@ fleet::Fleet merge_alike(const fleet::Fleet& fleet) {
 
 Report collect(const level::Meet& meet, const fleet::Fleet& fleet, const level::MeetOptions& options,
                std::span<const fleet::Pools> splits) {
-    Report report{.level = meet.level,
-                  .losses = meet.losses,
-                  .xsave_area = meet.xsave_area,
-                  .signal_stack = meet.signal_stack};
+    Report report{
+        .level = meet.level, .losses = meet.losses, .xsave_area = meet.xsave_area, .signal_stack = meet.signal_stack};
     for (const fleet::NodeType& type : fleet.types) report.types.push_back(type_of(type));
     mark_switched_off(meet, fleet, report);
 
     const auto values = fleet::default_values(arch::table(meet.level.architecture));
-    for (const fleet::Removal& removal : fleet::rank_removals(fleet, options, values).value_or(std::vector<fleet::Removal>{})) {
-        report.types[removal.types.front()].gained_without = removal.gained;
-    }
-    for (const fleet::Removal& removal : fleet::removal_steps(fleet, options, values).value_or(std::vector<fleet::Removal>{})) {
+    const auto alone = fleet::alone_costs(fleet, options);
+    for (std::size_t type = 0; type < alone.size(); ++type) report.types[type].gained_without = alone[type];
+    for (const fleet::Removal& removal :
+         fleet::removal_steps(fleet, options, values).value_or(std::vector<fleet::Removal>{})) {
         report.steps.push_back({.types = removal.types, .gained = removal.gained});
     }
     for (const fleet::Pools& pools : splits) report.splits.push_back(split_of(pools));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -21,6 +22,11 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
         fd = owned.get();
     }
     std::string content;
+    // Where the size is known, memory is taken once.
+    struct stat status{};
+    if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0) {
+        content.reserve(std::min(static_cast<std::size_t>(status.st_size), limit) + 1);
+    }
     std::array<char, 65536> buffer;
     for (;;) {
         const ssize_t got = ::read(fd, buffer.data(), buffer.size());

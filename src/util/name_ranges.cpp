@@ -59,27 +59,47 @@ struct Numbered {
 };
 
 std::unexpected<Error> refuse(std::string_view text, std::string why) {
-    return usage_error("not a list of node names", printable(text, 80), std::move(why), "for instance node7 or node[1-4,9]");
+    return usage_error("not a list of node names", printable(text, 80), std::move(why),
+                       "for instance node7 or node[1-4,9]");
 }
 
-Result<void> expand(std::string_view text, std::size_t most, std::vector<std::string>& names) {
+// Names that differ in a number, or one name.
+struct Range {
+    std::string before, after;
+    std::uint64_t first = 0, last = 0;
+    std::size_t width = 0;  // of the number at least; 0: there is none
+    [[nodiscard]] std::string name(std::uint64_t number) const {
+        return width == 0 ? before : before + padded(number, width) + after;
+    }
+};
+
+// Calls `visit` with each range of one text; it says whether to go on.
+template <class Visit>
+Result<void> visit_one(std::string_view text, Visit&& visit) {
     const auto open = text.find('[');
     const auto close = text.find(']');
-    const auto before = unescaped(text.substr(0, std::min(open, text.size())));
+    auto before = unescaped(text.substr(0, std::min(open, text.size())));
     if (!before) return refuse(text, "a % that stands for nothing");
+    Range range;
+    range.before = *std::move(before);
     if (open == std::string_view::npos) {
         if (close != std::string_view::npos) return refuse(text, "a closing bracket without an opening one");
-        if (names.size() >= most) return refuse(text, "too many names");
-        names.push_back(*before);
+        visit(range);
         return {};
     }
     if (close == std::string_view::npos || close < open || text.find('[', open + 1) != std::string_view::npos ||
         text.find(']', close + 1) != std::string_view::npos) {
         return refuse(text, "one pair of brackets is understood");
     }
-    const auto after = unescaped(text.substr(close + 1));
+    auto after = unescaped(text.substr(close + 1));
     if (!after) return refuse(text, "a % that stands for nothing");
-    for (const std::string_view part : split(text.substr(open + 1, close - open - 1), ',')) {
+    range.after = *std::move(after);
+    std::string_view list = text.substr(open + 1, close - open - 1);
+    for (bool more = true; more;) {
+        const auto comma = list.find(',');
+        const std::string_view part = list.substr(0, comma);
+        more = comma != std::string_view::npos;
+        if (more) list.remove_prefix(comma + 1);
         const auto dash = part.find('-');
         const std::string_view low = part.substr(0, dash);
         const std::string_view high = dash == std::string_view::npos ? low : part.substr(dash + 1);
@@ -87,11 +107,30 @@ Result<void> expand(std::string_view text, std::size_t most, std::vector<std::st
             return !digits.empty() && digits.size() <= kMostDigits && std::ranges::all_of(digits, is_digit);
         };
         if (!valid(low) || !valid(high)) return refuse(text, "\"" + printable(part, 40) + "\" is no range of numbers");
-        const std::uint64_t first = parse_decimal(low).value_or(0);
-        const std::uint64_t last = parse_decimal(high).value_or(0);
-        if (last < first) return refuse(text, "\"" + printable(part, 40) + "\" goes backwards");
-        if (last - first >= most - std::min(names.size(), most)) return refuse(text, "too many names");
-        for (std::uint64_t number = first; number <= last; ++number) names.push_back(*before + padded(number, low.size()) + *after);
+        range.first = parse_decimal(low).value_or(0);
+        range.last = parse_decimal(high).value_or(0);
+        range.width = low.size();
+        if (range.last < range.first) return refuse(text, "\"" + printable(part, 40) + "\" goes backwards");
+        if (!visit(range)) return {};
+    }
+    return {};
+}
+
+template <class Visit>
+Result<void> visit_ranges(std::string_view text, Visit&& visit) {
+    std::size_t start = 0;
+    for (std::size_t at = 0; at <= text.size(); ++at) {
+        at = std::min(text.find_first_of("[],", at), text.size());
+        if (at < text.size() && text[at] == '[') {
+            // All commas in the brackets at once.
+            at = std::min(text.find(']', at), text.size() - 1);
+            continue;
+        }
+        if (at < text.size() && text[at] != ',') continue;
+        const std::string_view one = text.substr(start, at - start);
+        if (one.empty()) return refuse(text, "an empty name");
+        if (auto done = visit_one(one, visit); !done) return done;
+        start = at + 1;
     }
     return {};
 }
@@ -150,19 +189,50 @@ std::vector<std::string> to_ranges(std::vector<std::string> names) {
     return texts;
 }
 
+Result<std::size_t> count_in_ranges(std::string_view text, std::size_t most) {
+    std::size_t count = 0;
+    bool too_many = false;
+    const auto visited = visit_ranges(text, [&](const Range& range) {
+        too_many = too_many || range.last - range.first >= most - count;
+        if (!too_many) count += range.last - range.first + 1;
+        return !too_many;
+    });
+    if (!visited) return std::unexpected(visited.error());
+    if (too_many) return refuse(text, "too many names");
+    return count;
+}
+
+bool is_in_ranges(std::string_view text, std::string_view name) {
+    bool found = false;
+    // What cannot be read holds nothing.
+    (void)visit_ranges(text, [&](const Range& range) {
+        if (range.width == 0) {
+            found = found || name == range.before;
+            return !found;
+        }
+        if (!name.starts_with(range.before) || !name.ends_with(range.after)) return false;
+        if (name.size() < range.before.size() + range.width + range.after.size()) return true;
+        const std::string_view digits =
+            name.substr(range.before.size(), name.size() - range.before.size() - range.after.size());
+        if (digits.size() > kMostDigits || !std::ranges::all_of(digits, is_digit)) return false;
+        // More digits than the width are there only where the number needs them.
+        if (digits.size() > range.width && digits.front() == '0') return true;
+        const std::uint64_t number = parse_decimal(digits).value_or(0);
+        found = found || (range.first <= number && number <= range.last);
+        return !found;
+    });
+    return found;
+}
+
 Result<std::vector<std::string>> from_ranges(std::string_view text, std::size_t most) {
+    const auto count = count_in_ranges(text, most);
+    if (!count) return std::unexpected(count.error());
     std::vector<std::string> names;
-    std::size_t start = 0;
-    bool inside = false;
-    for (std::size_t at = 0; at <= text.size(); ++at) {
-        if (at < text.size() && text[at] == '[') inside = true;
-        if (at < text.size() && text[at] == ']') inside = false;
-        if (at < text.size() && (text[at] != ',' || inside)) continue;
-        const std::string_view one = text.substr(start, at - start);
-        if (one.empty()) return refuse(text, "an empty name");
-        if (auto done = expand(one, most, names); !done) return std::unexpected(done.error());
-        start = at + 1;
-    }
+    names.reserve(*count);
+    (void)visit_ranges(text, [&](const Range& range) {
+        for (std::uint64_t number = range.first; number <= range.last; ++number) names.push_back(range.name(number));
+        return true;
+    });
     return names;
 }
 

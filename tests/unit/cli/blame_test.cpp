@@ -36,9 +36,6 @@ TEST(Blame, ClosureIsTheFaultOfWhoeverCostTheNeed) {
     EXPECT_EQ(result.groups[0].direct.size(), 1U);
     EXPECT_EQ(result.groups[0].by_closure.size(), 2U);
     EXPECT_TRUE(result.general.empty());
-    const arch::FeatureTable& table = arch::table(arch::Architecture::x86_64);
-    EXPECT_EQ(result.alone("old", table), 3U);
-    EXPECT_EQ(result.alone("a", table), 0U) << "b lacks it as well";
 }
 
 TEST(Blame, WhatNobodyLacksIsNobodysFault) {

@@ -9,10 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -28,7 +26,7 @@ class MappedFile {
    public:
     explicit MappedFile(const std::string& path) {
         const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-        struct stat status {};
+        struct stat status{};
         if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || status.st_size == 0) return;
         size_ = static_cast<std::size_t>(status.st_size);
         void* const mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
@@ -70,7 +68,8 @@ Listing objdump(const std::string& path) {
         if (start) listing.starts.insert(*start);
         if (const std::size_t symbol = text.find(" <"); symbol != std::string_view::npos) {
             const std::size_t space = text.find_last_of(" \t", symbol - 1);
-            if (const auto target = parse_hex(text.substr(space + 1, symbol - space - 1))) listing.targets.insert(*target);
+            if (const auto target = parse_hex(text.substr(space + 1, symbol - space - 1)))
+                listing.targets.insert(*target);
         }
         // Possibly with prefixes before it; symbols stand in angle brackets behind.
         const std::string_view instruction = text.substr(colon, text.find('<') - colon);
@@ -102,8 +101,8 @@ TEST_P(RealFile, EverySiteIsACpuidForObjdumpToo) {
         EXPECT_EQ(listing.cpuid.count(site.address), 1U) << std::hex << site.address;
         covered += listing.cpuid.count(site.address);
     }
-    std::printf("%s: %zu of the %zu CPUID instructions that objdump lists; %zu undecided; %lld us\n", path.c_str(), covered,
-                listing.cpuid.size(), scan->undecided.size(),
+    std::printf("%s: %zu of the %zu CPUID instructions that objdump lists; %zu undecided; %lld us\n", path.c_str(),
+                covered, listing.cpuid.size(), scan->undecided.size(),
                 static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
     // Nothing that objdump knows of leads to the bytes that a patch moves, and they are whole instructions for it, too.
     for (const SitePatch& patch : scan->patches) {
@@ -136,28 +135,23 @@ INSTANTIATE_TEST_SUITE_P(Machine, RealFile,
                                          "/lib/x86_64-linux-musl/libc.so", "/lib32/libgcc_s.so.1",
                                          "/usr/lib/go-1.19/bin/go", "/usr/bin/python3"));
 
-// What the calling thread computed, whatever else the machine is busy with.
-std::chrono::nanoseconds thread_time() {
-    timespec now{};
-    EXPECT_EQ(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-}
-
-// Large ones: speed, and that nothing is claimed which is not those two bytes. objdump takes minutes for them.
-TEST(RealFiles, LargeProgramsTakeLessThanASecond) {
+// Large ones, for which objdump takes minutes: nothing is claimed which is not those two bytes. How long it takes is in
+// bench/functions.cpp.
+TEST(RealFiles, LargeProgramsHaveSitesWhereTheInstructionIs) {
     bool any = false;
     for (const char* path : {"/usr/bin/node", "/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so"}) {
         const MappedFile file(path);
         if (!file.valid()) continue;
         any = true;
-        const auto begin = thread_time();
         const auto scan = find_sites(file.bytes());
-        const auto took = thread_time() - begin;
         ASSERT_TRUE(scan) << scan.error().message();
-        EXPECT_LT(took, std::chrono::seconds(1)) << path;
         EXPECT_FALSE(scan->build_id.empty()) << path;
-        std::printf("%s: %zu sites, %zu undecided, %lld ms\n", path, scan->sites.size(), scan->undecided.size(),
-                    static_cast<long long>(took.count()));
+        EXPECT_FALSE(scan->sites.empty()) << path;
+        for (const Site& site : scan->sites) {
+            ASSERT_LT(site.file_offset + 1, file.bytes().size());
+            EXPECT_EQ(file.bytes()[site.file_offset], std::byte{0x0f}) << path << " at " << site.file_offset;
+            EXPECT_EQ(file.bytes()[site.file_offset + 1], std::byte{0xa2}) << path << " at " << site.file_offset;
+        }
     }
     if (!any) GTEST_SKIP() << "neither node nor a JVM on this machine";
 }

@@ -21,7 +21,9 @@ std::string header(const std::string& name, std::size_t size, char type = '0', c
     put(124, fmt::format("{:011o}", size));
     put(136, "00000000000");
     block[156] = type;
-    put(257, std::string("ustar\0" "00", 8));
+    put(257, std::string("ustar\0"
+                         "00",
+                         8));
     put(345, prefix);
     put(148, "        ");
     unsigned sum = 0;
@@ -49,19 +51,20 @@ std::string pax_record(const std::string& key, const std::string& value) {
 
 const std::string kEnd(1024, '\0');
 
-Result<Members> read(std::string_view archive, std::size_t* links = nullptr) {
+Result<Members> read(std::string_view archive, std::size_t* links = nullptr,
+                     std::size_t chunk = ChunkedSource::kUsual) {
     const auto source = from_memory(archive);
-    TarReader tar(*source, "test.tar");
+    TarReader tar(*source, "test.tar", chunk);
     Members members;
     for (;;) {
         const auto next = tar.next();
         if (!next) return std::unexpected(next.error());
         if (links != nullptr) *links = tar.links_skipped();
         if (!*next) return members;
-        std::string content;
-        if (auto done = tar.read_content(content); !done) return std::unexpected(done.error());
-        EXPECT_EQ(content.size(), (*next)->size);
-        members.emplace_back((*next)->name, content);
+        const auto content = tar.content();
+        if (!content) return std::unexpected(content.error());
+        EXPECT_EQ(content->size(), (*next)->size);
+        members.emplace_back((*next)->name, *content);
     }
 }
 
@@ -69,17 +72,57 @@ TEST(Tar, NamesOfEveryKind) {
     const std::string far(300, 'd');
     const std::string archive = member("plain", "one") + member("empty", "") + header("folder/", 0, '5') +
                                 header("name", 3, '0', "long/prefix") + padded("two") +
-                                member("x", pax_record("mtime", "1.5") + pax_record("path", far), 'x') + member("short", "three") +
+                                member("x", pax_record("mtime", "1.5") + pax_record("path", far), 'x') +
+                                member("short", "three") +
                                 member("././@LongLink", far + "2" + std::string(1, '\0'), 'L') + member("cut", "four") +
                                 header("link", 0, '2') + member("old", "five", '\0') + kEnd;
     std::size_t links = 0;
     const auto members = read(archive, &links);
     ASSERT_TRUE(members) << members.error().message();
-    EXPECT_EQ(*members, (Members{{"plain", "one"}, {"empty", ""}, {"long/prefix/name", "two"}, {far, "three"}, {far + "2", "four"},
+    EXPECT_EQ(*members, (Members{{"plain", "one"},
+                                 {"empty", ""},
+                                 {"long/prefix/name", "two"},
+                                 {far, "three"},
+                                 {far + "2", "four"},
                                  {"old", "five"}}));
     EXPECT_EQ(links, 1U);
     EXPECT_TRUE(looks_like_tar(archive));
     EXPECT_FALSE(looks_like_tar("{\"schema\""));
+}
+
+// Wherever the pieces end that the archive is read in, and whatever became of those before.
+TEST(Tar, ChunksOfEverySize) {
+    Members wanted;
+    std::string archive;
+    for (std::size_t i = 0; i < 40; ++i) {
+        wanted.emplace_back(fmt::format("name{}", i), std::string(i * i * 7 % 3000, static_cast<char>('a' + i % 26)));
+        archive += member(wanted.back().first, wanted.back().second);
+    }
+    archive += kEnd;
+    for (std::size_t chunk = 1; chunk < 6000; chunk += chunk < 600 ? 1 : 97) {
+        const auto members = read(archive, nullptr, chunk);
+        ASSERT_TRUE(members) << members.error().message();
+        ASSERT_EQ(*members, wanted) << chunk;
+    }
+}
+
+TEST(Tar, ContentStaysWhileItsChunkIsHeld) {
+    const std::string archive = member("a", std::string(900, 'x')) + member("b", std::string(900, 'y')) +
+                                member("c", std::string(900, 'z')) + kEnd;
+    const auto source = from_memory(archive);
+    TarReader tar(*source, "test.tar", 2048);
+    ASSERT_TRUE(tar.next());
+    const auto first = tar.content();
+    ASSERT_TRUE(first);
+    const ChunkHandle held = tar.chunk();
+    ASSERT_TRUE(tar.next());
+    ASSERT_TRUE(tar.content());
+    ASSERT_TRUE(tar.next());
+    const auto third = tar.content();
+    ASSERT_TRUE(third);
+    EXPECT_NE(tar.chunk(), held);
+    EXPECT_EQ(*first, std::string(900, 'x'));
+    EXPECT_EQ(*third, std::string(900, 'z'));
 }
 
 TEST(Tar, SkipsWhatIsNotRead) {
@@ -120,8 +163,10 @@ TEST(Tar, DamageIsAnError) {
 TEST(Tar, RandomDamageEnds) {
     std::mt19937 random(1);
     for (int round = 0; round < 2000; ++round) {
-        std::string archive = member("a", std::string(random() % 900, 'x')) + member("b", pax_record("path", "c"), 'x') + member("d", "e") + kEnd;
-        for (unsigned long i = 0; i < 1 + random() % 4; ++i) archive[random() % archive.size()] = static_cast<char>(random());
+        std::string archive = member("a", std::string(random() % 900, 'x')) +
+                              member("b", pax_record("path", "c"), 'x') + member("d", "e") + kEnd;
+        for (unsigned long i = 0; i < 1 + random() % 4; ++i)
+            archive[random() % archive.size()] = static_cast<char>(random());
         const auto members = read(archive);  // whatever it says, it ends, and gives no more than there is
         if (!members) continue;
         std::size_t bytes = 0;

@@ -34,10 +34,23 @@ TEST(NameRanges, RoundTrip) {
             names.push_back(name);
         }
         Names back;
+        const auto other = [&] {
+            std::string name;
+            for (unsigned long c = 0; c < 1 + random() % 4; ++c) name += kBytes[random() % kBytes.size()];
+            return name;
+        };
         for (const std::string& text : to_ranges(names)) {
             const auto some = from_ranges(text, 1000);
             ASSERT_TRUE(some) << text << ": " << some.error().message();
             back.insert(back.end(), some->begin(), some->end());
+            EXPECT_EQ(*count_in_ranges(text, 1000), some->size());
+            for (const std::string& name : *some) EXPECT_TRUE(is_in_ranges(text, name)) << name << " in " << text;
+            for (int i = 0; i < 10; ++i) {
+                const std::string name =
+                    random() % 2 == 0 ? other() : names[random() % names.size()] + std::string(random() % 2, '0');
+                EXPECT_EQ(is_in_ranges(text, name), (std::ranges::find(*some, name) != some->end()))
+                    << name << " in " << text;
+            }
         }
         std::set<std::string> wanted(names.begin(), names.end());
         std::ranges::sort(back);
@@ -49,7 +62,23 @@ TEST(NameRanges, RefusesWhatItCannotRead) {
     for (const char* text : {"", "a,,b", "a[1-", "a]1", "a[1][2]", "a[x]", "a[3-1]", "a[1-1000000000000]", "a%", "a%41",
                              "a[-1]", "a[1,]", "a[11111111111111111111]"}) {
         EXPECT_FALSE(from_ranges(text, 1000)) << text;
+        EXPECT_FALSE(count_in_ranges(text, 1000)) << text;
     }
+    EXPECT_FALSE(count_in_ranges("a[1-4],b[1-7]", 10));
+    EXPECT_FALSE(count_in_ranges("a[1-40],b", 10));
+    EXPECT_EQ(*count_in_ranges("a[1-4],b[1-6]", 10), 10U);
+}
+
+TEST(NameRanges, NamesOfOtherWidths) {
+    EXPECT_TRUE(is_in_ranges("n[08-11]", "n09"));
+    EXPECT_FALSE(is_in_ranges("n[08-11]", "n9"));
+    EXPECT_FALSE(is_in_ranges("n[08-11]", "n009"));
+    EXPECT_TRUE(is_in_ranges("n[8-110]", "n9"));
+    EXPECT_TRUE(is_in_ranges("n[8-110]", "n100"));
+    EXPECT_FALSE(is_in_ranges("n[8-110]", "n0100"));
+    EXPECT_TRUE(is_in_ranges("m,n[8-9,011]-x", "n011-x"));
+    EXPECT_FALSE(is_in_ranges("m,n[8-9,011]-x", "n11-x"));
+    EXPECT_FALSE(is_in_ranges("n[1-2]2", "n2"));  // the ends overlap
 }
 
 }  // namespace
