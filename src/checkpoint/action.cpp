@@ -25,6 +25,8 @@ bool leaves_stopped(pid_t criu) {
     return std::ranges::find(words, "--leave-stopped") != words.end() || std::ranges::find(words, "-s") != words.end();
 }
 
+std::string processes(std::size_t count) { return fmt::format("{} process{}", count, count == 1 ? "" : "es"); }
+
 Result<void> before_dump(const ActionSetup& setup) {
     if (setup.root == 0) return usage_error("which process is dumped?", "CRTOOLS_INIT_PID", "CRIU did not tell");
     if (const auto note = find_note(setup.criu); !note || *note) {  // `cpulevel dump` has done it
@@ -43,7 +45,7 @@ Result<void> before_dump(const ActionSetup& setup) {
         return std::unexpected(guarded.error());
     }
     for (const LevelledTree& tree : held->record.trees) {
-        setup.say(fmt::format("let go, stopped: {} processes from {} on, level {}", tree.processes, tree.root, printable(tree.level.name, 80)));
+        setup.say(fmt::format("let go, stopped: {} from {} on, level {}", processes(tree.processes), tree.root, printable(tree.level.name, 80)));
     }
     return {};
 }
@@ -56,7 +58,7 @@ Result<void> after_dump(const ActionSetup& setup) {
     auto record = from_json((*note)->text, "what was let go before the dump");
     if (!record) return std::unexpected(record.error());
     const audit::Target target = setup.target ? *setup.target : audit::target_of(record->trees.front().level);
-    const auto report = audit::audit_images(setup.images, target);
+    const auto report = audit_images(*record, setup.images, target);
     if (!report) return std::unexpected(report.error());
     const Judgement judgement = judgement_of(*report);
     if (setup.target && !judgement.against.empty() && !setup.force) {
@@ -91,7 +93,7 @@ Result<void> after_resume(const ActionSetup& setup) {
     const auto reports = take_under(*record, setup.root, leaves_stopped(setup.criu), setup.patience);
     if (!reports) return std::unexpected(reports.error());
     for (const auto& report : *reports) {
-        setup.say(fmt::format("levelled by supervisor {}: {} processes, level {}", report.supervisor, report.done.processes.size(), printable(report.level, 80)));
+        setup.say(fmt::format("levelled by supervisor {}: {}, level {}", report.supervisor, processes(report.done.processes.size()), printable(report.level, 80)));
     }
     return {};
 }

@@ -10,6 +10,7 @@
 
 #include "checkpoint/own_numbers.h"
 #include "checkpoint/take_under.h"
+#include "engine/portable.h"
 #include "engine/ptrace/proc_stat.h"
 #include "engine/ptrace/process_list.h"
 #include "engine/ptrace/release.h"
@@ -62,6 +63,7 @@ LevelledTree entry_of(const Held::Tree& tree, const engine::TreeView& view, cons
     if (inside) {
         entry.supervisor = own_number(view.supervisor);
         entry.front = view.front;  // the supervisor's numbers, which are its own
+        entry.portable = engine::runs_portably(view.supervisor);
     }
     for (const pid_t process : tree.stopped_before) entry.stopped_before.push_back(own_number(process));
     entry.processes = report.already ? view.processes : report.done.processes.size();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "level/compare.h"
 #include "profile/probe.h"
 #include "util/text.h"
@@ -30,6 +32,18 @@ Judgement judgement_of(const audit::Report& report) {
     return judgement;
 }
 
+Result<audit::Report> audit_images(const Record& record, const std::string& folder, const audit::Target& target) {
+    auto report = audit::audit_images(folder, target);
+    if (!report) return report;
+    std::erase_if(report->findings, [&](const audit::Finding& finding) {
+        if (finding.kind != audit::Kind::started_beyond) return false;
+        return std::ranges::any_of(record.trees, [&](const LevelledTree& tree) {
+            return tree.portable && tree.supervisor != 0 && (finding.pid == tree.supervisor || finding.pid == tree.front);
+        });
+    });
+    return report;
+}
+
 Result<Judgement> may_come_here(const Record& record, const std::string& folder) {
     const auto here = profile::probe_this_machine();
     if (!here) return std::unexpected(here.error());
@@ -38,9 +52,9 @@ Result<Judgement> may_come_here(const Record& record, const std::string& folder)
         const level::Answer answer = level::may_be_restored(tree.level, *here);
         const std::string start = fmt::format("level {}: ", printable(tree.level.name, 80));
         for (const std::string& reason : answer.reasons) all.against.push_back(start + reason);
-        for (const std::string& caution : answer.cautions) all.cautions.push_back(start + caution);
+        // Its cautions are about signal handlers that threads may be inside of: the images tell whether any is.
     }
-    const auto report = audit::audit_images(folder, audit::target_of(*here));
+    const auto report = audit_images(record, folder, audit::target_of(*here));
     if (!report) return std::unexpected(report.error());
     const Judgement images = judgement_of(*report);
     all.against.insert(all.against.end(), images.against.begin(), images.against.end());

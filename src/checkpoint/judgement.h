@@ -18,6 +18,9 @@ struct Judgement {
 // `folder`: the images. Errors: this machine cannot be asked, the images cannot be read.
 [[nodiscard]] Result<Judgement> may_come_here(const Record& record, const std::string& folder);
 
+// The audit of the record's images. Of our own processes among them, which nobody levels, it is known how they were started.
+[[nodiscard]] Result<audit::Report> audit_images(const Record& record, const std::string& folder, const audit::Target& target);
+
 // What of an audit is against a move. What is not known is, as in `cpulevel audit`.
 [[nodiscard]] Judgement judgement_of(const audit::Report& report);
 

@@ -31,6 +31,7 @@ struct LevelledTree {
     pid_t root = 0;                     // its first process
     pid_t supervisor = 0;               // that was dumped with it, and takes it up again by itself; 0: it was outside
     pid_t front = 0;                    // `cpulevel run`, where the supervisor is inside
+    bool portable = false;              // these two use no more of the CPU than the first x86-64 has (engine/portable.h)
     std::vector<pid_t> stopped_before;  // were stopped before we stopped all: they stay so
     std::size_t processes = 0, threads = 0;
     std::size_t cpuid_in_memory = 0;    // CPUID instructions that answer from the process's own memory

@@ -36,13 +36,14 @@ Enum named(const JsonValue& value, Enum last) {
 
 // All but the level, which is a file of its own kind in it.
 LevelledTree read_tree(const JsonValue& value) {
-    value.only({"level", "root", "supervisor", "front", "stopped_before", "processes", "threads", "cpuid_in_memory", "cpuid_traps",
+    value.only({"level", "root", "supervisor", "front", "portable", "stopped_before", "processes", "threads", "cpuid_in_memory", "cpuid_traps",
                 "command", "cpuid_method", "coverage"});
     LevelledTree tree;
     tree.root = pid_of(value.member("root"));
     if (tree.root == 0) value.member("root").fail("a process has a number from 1");
     tree.supervisor = pid_of(value.member("supervisor"));
     tree.front = pid_of(value.member("front"));
+    tree.portable = value.member("portable").boolean();
     for (const JsonValue& item : value.member("stopped_before").items(kMostStopped)) tree.stopped_before.push_back(pid_of(item));
     tree.processes = value.member("processes").number(kMostCount);
     tree.threads = value.member("threads").number(kMostCount);

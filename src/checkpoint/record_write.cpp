@@ -24,6 +24,7 @@ json tree_of(const LevelledTree& tree) {
             {"root", tree.root},
             {"supervisor", tree.supervisor},
             {"front", tree.front},
+            {"portable", tree.portable},
             {"stopped_before", tree.stopped_before},
             {"processes", tree.processes},
             {"threads", tree.threads},
