@@ -18,8 +18,12 @@ namespace cpulevel::engine {
 
 namespace {
 
+// Since 6.3, which asks for one of them.
 #ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U  // since 6.3
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
 #endif
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010  // since 5.1
@@ -73,8 +77,11 @@ std::string coverage_lines(const Coverage& coverage, std::size_t limit) {
 
 Fd memory_file(const char* name) {
     constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    int descriptor = ::memfd_create(name, flags | MFD_NOEXEC_SEAL);
+    // Not with the seal against execution if it can be avoided (vm.memfd_noexec=2 demands it): earlier kernels do not know it, and CRIU
+    // could not restore a supervisor there that has one.
+    int descriptor = ::memfd_create(name, flags | MFD_EXEC);
     if (descriptor < 0 && errno == EINVAL) descriptor = ::memfd_create(name, flags);
+    if (descriptor < 0 && errno == EACCES) descriptor = ::memfd_create(name, flags | MFD_NOEXEC_SEAL);
     return Fd(descriptor);
 }
 
