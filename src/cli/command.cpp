@@ -3,6 +3,7 @@
 #include <CLI/Config.hpp>  // App.hpp needs both, and only declares them
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 #include "cli/files.h"
@@ -137,6 +138,8 @@ Action set_up(const Command& command, CLI::App& app) {
 
 int main_with(const std::vector<std::string>& arguments) {
     if (arguments.empty()) {
+        // CRIU calls its action scripts by their path alone.
+        if (std::getenv("CRTOOLS_SCRIPT_ACTION") != nullptr) return main_with({"criu-action"});
         return fail(usage_error("no command given", {}, {}, with_help({}, {})).error(), nullptr);
     }
     const std::string& first = arguments.front();

@@ -9,6 +9,7 @@
 #include "cli/knobs.h"
 #include "cli/level_argument.h"
 #include "cli/start_program.h"
+#include "engine/portable.h"
 #include "engine/ptrace/site_store.h"
 #include "profile/probe.h"
 #include "util/text.h"
@@ -127,6 +128,7 @@ Action setup(CLI::App& app) {
         ->type_name("DIR")
         ->expected(0, 1);
     return [options, &app](const Invocation& invocation) -> Result<int> {
+        engine::run_portably();
         if (app.count("--site-cache") != 0) {
             const auto folder = site_cache_folder(options->site_cache);
             if (!folder) return std::unexpected(folder.error());

@@ -18,8 +18,12 @@ namespace cpulevel::engine {
 
 namespace {
 
+// Since 6.3, which asks for one of them.
 #ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U  // since 6.3
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
 #endif
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010  // since 5.1
@@ -71,6 +75,26 @@ std::string coverage_lines(const Coverage& coverage, std::size_t limit) {
     return text;
 }
 
+Fd memory_file(const char* name) {
+    constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    // Not with the seal against execution if it can be avoided (vm.memfd_noexec=2 demands it): earlier kernels do not know it, and CRIU
+    // could not restore a supervisor there that has one.
+    int descriptor = ::memfd_create(name, flags | MFD_EXEC);
+    if (descriptor < 0 && errno == EINVAL) descriptor = ::memfd_create(name, flags);
+    if (descriptor < 0 && errno == EACCES) descriptor = ::memfd_create(name, flags | MFD_NOEXEC_SEAL);
+    return Fd(descriptor);
+}
+
+// Constant from the start. Without it the tree is levelled and listed all the same; who needs the level has to be told it.
+Fd level_file(std::string_view text) {
+    if (text.empty() || text.size() > kMostLevelText) return {};
+    Fd file = memory_file(layout::kLevelMemfdName);
+    if (!file.valid() || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return {};
+    constexpr int fixed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+    if (::fcntl(file.get(), F_ADD_SEALS, fixed) != 0) return {};
+    return file;
+}
+
 }  // namespace
 
 void TreeRecord::Unmap::operator()(void* page) const { ::munmap(page, sizeof(layout::Record)); }
@@ -100,13 +124,10 @@ std::string_view name(TreeState state) {
 
 Result<TreeRecord> TreeRecord::create(const TreeDescription& description) {
     const std::string hint = "the program runs all the same; `cpulevel status` will not show it";
-    constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    int descriptor = ::memfd_create(layout::kMemfdName, flags | MFD_NOEXEC_SEAL);
-    if (descriptor < 0 && errno == EINVAL) descriptor = ::memfd_create(layout::kMemfdName, flags);
-    if (descriptor < 0) {
+    Fd file = memory_file(layout::kMemfdName);
+    if (!file.valid()) {
         return system_error(ErrorKind::machine, "cannot publish the tree's record", "memfd_create", hint);
     }
-    Fd file(descriptor);
     if (::ftruncate(file.get(), sizeof(layout::Record)) != 0) {
         return system_error(ErrorKind::machine, "cannot publish the tree's record", "ftruncate", hint);
     }
@@ -132,7 +153,7 @@ Result<TreeRecord> TreeRecord::create(const TreeDescription& description) {
         ::fcntl(file.get(), F_ADD_SEALS, fixed | F_SEAL_SEAL) != 0) {
         return system_error(ErrorKind::machine, "cannot seal the tree's record", "fcntl", hint);
     }
-    return TreeRecord(std::move(file), std::move(page));
+    return TreeRecord(std::move(file), std::move(page), level_file(description.level_text));
 }
 
 }  // namespace cpulevel::engine

@@ -34,6 +34,7 @@ struct TreeDescription {
     std::string cpuid_method;          // "CPUID faulting", "patched sites", "none", ...
     std::vector<std::string> command;  // as started
     Coverage coverage;                 // what does not fit into a record is cut off at the end
+    std::string level_text = {};       // the level itself (level/level_json.h), for who has to know it; empty: there is none
 };
 
 // Shared memory: the supervisor stores with memory_order_relaxed, readers may be a moment behind.
@@ -86,10 +87,12 @@ class TreeRecord {
     struct Unmap {
         void operator()(void* page) const;
     };
-    TreeRecord(Fd file, std::unique_ptr<void, Unmap> page) : file_(std::move(file)), page_(std::move(page)) {}
+    TreeRecord(Fd file, std::unique_ptr<void, Unmap> page, Fd level)
+        : file_(std::move(file)), page_(std::move(page)), level_(std::move(level)) {}
 
     Fd file_;
     std::unique_ptr<void, Unmap> page_;
+    Fd level_;  // a file of its own beside the record, whose size is fixed; not there where it could not be made
 };
 
 // One record as it was read. Text comes from another process: print it with util's printable().
@@ -130,6 +133,15 @@ struct TreeListing {
 // The supervisor's record as a file to read, checked as list_trees() checks it: of its size, sealed, its own. Its layout
 // is layout::Record (registry_layout.h).
 [[nodiscard]] Result<Fd> open_record(pid_t supervisor, const std::string& proc = "/proc");
+
+// The level that a supervisor enforces, as text (level/level_json.h): a checkpoint keeps it, so that the tree can come under it
+// again. It comes from another process: read it as any file. An error where the supervisor publishes none, as earlier
+// versions did not.
+inline constexpr std::size_t kMostLevelText = 1U << 20U;
+[[nodiscard]] Result<std::string> read_level_text(pid_t supervisor, const std::string& proc = "/proc");
+
+// The first process of the tree, as the reader sees it; 0: it has ended.
+[[nodiscard]] pid_t root_of(const TreeView& tree, const std::string& proc = "/proc");
 
 // The process that traces `pid`; 0 if none. An error if there is no such process.
 [[nodiscard]] Result<pid_t> tracer_of(pid_t pid, const std::string& proc = "/proc");

@@ -14,6 +14,8 @@ namespace cpulevel::engine::layout {
 
 inline constexpr char kMemfdName[] = "cpulevel-tree";
 inline constexpr char kLinkTarget[] = "/memfd:cpulevel-tree (deleted)";  // as /proc/PID/fd shows it
+inline constexpr char kLevelMemfdName[] = "cpulevel-level";
+inline constexpr char kLevelLinkTarget[] = "/memfd:cpulevel-level (deleted)";
 inline constexpr std::array<char, 8> kMagic{'c', 'p', 'u', 'l', 't', 'r', 'e', 'e'};
 inline constexpr std::uint32_t kVersion = 2;
 

@@ -19,6 +19,7 @@
 
 #include "engine/registry.h"
 #include "engine/registry_layout.h"
+#include "util/file.h"
 #include "util/text.h"
 
 namespace cpulevel::engine {
@@ -126,26 +127,34 @@ struct Reading {
 
 Reading not_believed(std::string why) { return {Found::problem, {}, std::move(why), {}}; }
 
+// For reading, what was opened by O_PATH; or why it is not believed.
+std::expected<Fd, std::string> open_sealed(const Fd& place, int seals) {
+    struct stat facts{};
+    if (::fstat(place.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return std::unexpected("is not a regular file");
+    const std::string again = "/proc/self/fd/" + std::to_string(place.get());
+    Fd file(::open(again.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!file.valid()) return std::unexpected("cannot be opened: " + std::string(std::strerror(errno)));
+    const int found = ::fcntl(file.get(), F_GET_SEALS);
+    const int wanted = seals | F_SEAL_SEAL;
+    if (found < 0 || (found & wanted) != wanted) return std::unexpected("is not sealed");
+    return file;
+}
+
 // `link` is what the name in the descriptor folder leads to; it has the name of a record.
 Reading read_record(int folder, const char* link, std::string_view own_pid) {
     const Fd place(::openat(folder, link, O_PATH | O_CLOEXEC));
     struct stat facts{};
     if (!place.valid() || ::fstat(place.get(), &facts) != 0) return {};  // ended or closed meanwhile
-    if (!S_ISREG(facts.st_mode)) return not_believed("is not a regular file");
-    if (facts.st_size != static_cast<off_t>(sizeof(layout::Record))) {
+    if (S_ISREG(facts.st_mode) && facts.st_size != static_cast<off_t>(sizeof(layout::Record))) {
         return not_believed("has " + std::to_string(facts.st_size) + " bytes, a record of this version has " +
                             std::to_string(sizeof(layout::Record)));
     }
-    const std::string again = "/proc/self/fd/" + std::to_string(place.get());
-    Fd file(::open(again.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (!file.valid()) return not_believed("cannot be opened: " + std::string(std::strerror(errno)));
-    const int seals = ::fcntl(file.get(), F_GET_SEALS);
-    constexpr int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-    if (seals < 0 || (seals & wanted) != wanted) return not_believed("is not sealed");
+    auto file = open_sealed(place, F_SEAL_SHRINK | F_SEAL_GROW);
+    if (!file) return not_believed(file.error());
 
     layout::Record record;
     static_assert(std::is_trivially_destructible_v<layout::Record>);
-    if (::pread(file.get(), static_cast<void*>(&record), sizeof record, 0) != static_cast<ssize_t>(sizeof record)) {
+    if (::pread(file->get(), static_cast<void*>(&record), sizeof record, 0) != static_cast<ssize_t>(sizeof record)) {
         return not_believed("cannot be read whole");
     }
     if (record.magic != layout::kMagic) return not_believed("does not begin as a record does");
@@ -155,7 +164,7 @@ Reading read_record(int folder, const char* link, std::string_view own_pid) {
     }
     if (std::to_string(record.pid) != own_pid) return {};  // inherited over fork: the parent's record, not this one's
 
-    Reading reading{Found::record, {}, {}, std::move(file)};
+    Reading reading{Found::record, {}, {}, std::move(*file)};
     TreeView& view = reading.view;
     const auto level = text_of(record.level);
     const auto engine = text_of(record.engine);
@@ -185,6 +194,18 @@ Reading read_record(int folder, const char* link, std::string_view own_pid) {
     return reading;
 }
 
+// The next descriptor that leads to `target`, by name; null at the end. `looked_at` counts.
+const char* next_descriptor(int folder, DIR* listing, std::string_view target, std::size_t& looked_at) {
+    while (const dirent* entry = ::readdir(listing)) {
+        if (entry->d_name[0] == '.') continue;
+        if (++looked_at > kMaximumDescriptors) break;
+        std::array<char, 64> link{};
+        const ssize_t length = ::readlinkat(folder, entry->d_name, link.data(), link.size());
+        if (length > 0 && std::string_view(link.data(), static_cast<std::size_t>(length)) == target) return entry->d_name;
+    }
+    return nullptr;
+}
+
 struct ProcessReading {
     Reading reading;
     bool looked = false;  // its descriptors could be listed
@@ -207,23 +228,15 @@ ProcessReading read_process(const std::string& proc, pid_t pid) {
     if (!listing) return result;
     result.looked = true;
     std::size_t looked_at = 0;
-    while (const dirent* entry = ::readdir(listing.get())) {
-        if (entry->d_name[0] == '.') continue;
-        if (++looked_at > kMaximumDescriptors) break;
-        std::array<char, 64> target{};
-        const ssize_t length = ::readlinkat(folder_fd, entry->d_name, target.data(), target.size());
-        if (length <= 0 ||
-            std::string_view(target.data(), static_cast<std::size_t>(length)) != layout::kLinkTarget) {
-            continue;
-        }
+    while (const char* const name = next_descriptor(folder_fd, listing.get(), layout::kLinkTarget, looked_at)) {
         const auto status = read_at(process.get(), "status");
         if (!status) return result;
         const auto pids = status_words(*status, "NSpid");  // the last is the process's own view
         const std::string own = pids.empty() ? std::to_string(pid) : std::string(pids.back());
-        Reading reading = read_record(folder_fd, entry->d_name, own);
+        Reading reading = read_record(folder_fd, name, own);
         if (reading.found == Found::no) continue;
         if (reading.found == Found::problem) {
-            reading.problem = "process " + std::to_string(pid) + ", descriptor " + entry->d_name + ": " +
+            reading.problem = "process " + std::to_string(pid) + ", descriptor " + name + ": " +
                               layout::kMemfdName + " " + reading.problem;
         } else {
             reading.view.supervisor = pid;
@@ -371,6 +384,23 @@ std::vector<TreeMember> tree_members(const TreeView& tree, const std::string& pr
         members.push_back(std::move(member));
     }
     return members;
+}
+
+pid_t root_of(const TreeView& tree, const std::string& proc) { return in_namespace_of(tree.supervisor, tree.root, all_places(proc)); }
+
+Result<std::string> read_level_text(pid_t supervisor, const std::string& proc) {
+    const std::string whom = "process " + std::to_string(supervisor);
+    const std::string what = "the level of a tree cannot be read";
+    const Fd folder(::open((proc + "/" + std::to_string(supervisor) + "/fd").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Directory listing(folder.valid() ? ::fdopendir(::dup(folder.get())) : nullptr);
+    if (!listing) return system_error(ErrorKind::machine, what, whom);
+    std::size_t looked_at = 0;
+    const char* const name = next_descriptor(folder.get(), listing.get(), layout::kLevelLinkTarget, looked_at);
+    if (name == nullptr) return machine_error(what, whom, "it publishes none", "its supervisor may be an earlier version of cpulevel");
+    const Fd place(::openat(folder.get(), name, O_PATH | O_CLOEXEC));
+    const auto file = open_sealed(place, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    if (!file) return machine_error(what, whom, file.error());
+    return read_file("/proc/self/fd/" + std::to_string(file->get()), kMostLevelText);
 }
 
 Result<Fd> open_record(pid_t supervisor, const std::string& proc) {

@@ -50,6 +50,7 @@ class Stage:
     luggage: dict[str, pathlib.Path]  # the folders of those who arrive, by name
     first_pid: int
     seconds: int = 600
+    script: pathlib.Path = HERE / "stage.sh"
 
 
 @dataclasses.dataclass
@@ -63,7 +64,7 @@ def write_stage(stage: Stage, folder: pathlib.Path, programs: list[pathlib.Path]
     (folder / "work").mkdir()
     for program in programs:
         shutil.copy2(program, folder / "bin")
-    shutil.copy2(HERE / "stage.sh", folder)
+    shutil.copy2(stage.script, folder / "stage.sh")
     (folder / "orders").write_text("".join(order + "\n" for order in stage.orders))
     (folder / "first_pid").write_text(f"{stage.first_pid}\n")
     for name, luggage in stage.luggage.items():

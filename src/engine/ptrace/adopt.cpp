@@ -59,7 +59,7 @@ std::string read_to_end(int fd) {
     unblock_requests();
     raise_file_limit();
     RunLog log({false, {}, run.report_path, -1, preparation.policy.level_name, std::string(name(preparation.policy.method)),
-                command_of(options.root), preparation.coverage});
+                command_of(options.root), preparation.coverage, level_text(preparation)});
     Supervision::Setup setup;
     setup.preparation = preparation;
     setup.options.kill_tree_with_us = run.on_supervisor_death == OnSupervisorDeath::kill_tree;

@@ -10,6 +10,7 @@
 #include "engine/probe/probes.h"
 #include "engine/ptrace/run.h"
 #include "level/compare.h"
+#include "level/level_json.h"
 #include "profile/native.h"
 #include "profile/probe.h"
 #include "util/text.h"
@@ -139,6 +140,10 @@ Result<Preparation> prepare_again(const Preparation& before) {
     again->policy.watch_calls = before.policy.watch_calls;
     again->policy.cookie = before.policy.cookie;
     return again;
+}
+
+std::string level_text(const Preparation& preparation) {
+    return preparation.level ? level::to_json(*preparation.level) : std::string{};
 }
 
 Preparation prepare_inheritance() {

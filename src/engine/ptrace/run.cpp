@@ -73,7 +73,7 @@ void tell_front(int fd, const std::string& text) {
 
     RunLog log({setup.options.verbose, std::move(verbose_to), setup.options.report_path, front.get(),
                 setup.preparation.policy.level_name, std::string(name(setup.preparation.policy.method)), setup.command,
-                setup.preparation.coverage});
+                setup.preparation.coverage, level_text(setup.preparation)});
     std::optional<SiteStore> store;
     if (!setup.options.site_cache.empty()) {
         if (auto opened = SiteStore::open(setup.options.site_cache)) store = std::move(*opened);  // run() has tried it

@@ -39,6 +39,9 @@ struct Preparation {
 // The same once more, on a machine that may be another one by now. An error where this machine cannot give the level.
 [[nodiscard]] Result<Preparation> prepare_again(const Preparation& before);
 
+// The level as text (level_json.h); empty where there is none.
+[[nodiscard]] std::string level_text(const Preparation& preparation);
+
 // For `cpulevel inherit`: nothing is imposed; what processes set by prctl is inherited.
 [[nodiscard]] Preparation prepare_inheritance();
 

@@ -35,7 +35,7 @@ std::string_view aux_name(std::uint64_t type) {
 
 RunLog::RunLog(Options options) : options_(std::move(options)) {
     auto record = TreeRecord::create(
-        {options_.level_name, "ptrace", options_.method, options_.command, options_.coverage});
+        {options_.level_name, "ptrace", options_.method, options_.command, options_.coverage, options_.level_text});
     if (record) {
         record_ = std::move(*record);
     } else if (options_.verbose) {

@@ -37,6 +37,7 @@ class RunLog {
         std::string level_name, method;
         std::vector<std::string> command;
         Coverage coverage;
+        std::string level_text;         // the level itself, for the record
     };
     explicit RunLog(Options options);
 

@@ -106,6 +106,30 @@ TEST(Registry, ARecordIsFoundWithAllItSays) {
     EXPECT_EQ(tree_of(list_trees(), ::getpid())->execs, 42U) << "counts are those of now";
 }
 
+TEST(Registry, TheLevelItselfIsBesideTheRecord) {
+    TreeDescription with_level = example();
+    with_level.level_text = "{\"name\": \"fleet-2026\"}\n";
+    const auto record = TreeRecord::create(with_level);
+    ASSERT_TRUE(record) << record.error().message();
+    const auto text = read_level_text(::getpid());
+    ASSERT_TRUE(text) << text.error().message();
+    EXPECT_EQ(*text, with_level.level_text);
+}
+
+TEST(Registry, ALevelThatIsNotPublishedOrNotSealedIsAnError) {
+    const auto record = TreeRecord::create(example());
+    ASSERT_TRUE(record);
+    const auto none = read_level_text(::getpid());
+    ASSERT_FALSE(none);
+    EXPECT_NE(none.error().message().find("publishes none"), std::string::npos) << none.error().message();
+
+    const Fd open(::memfd_create(layout::kLevelMemfdName, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    ASSERT_EQ(::write(open.get(), "{}", 2), 2);
+    const auto changeable = read_level_text(::getpid());
+    ASSERT_FALSE(changeable);
+    EXPECT_NE(changeable.error().message().find("is not sealed"), std::string::npos) << changeable.error().message();
+}
+
 TEST(Registry, ARecordEndsWithItsOwner) {
     {
         auto record = TreeRecord::create(example());

@@ -1,0 +1,78 @@
+#include "engine/portable.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>  // setenv
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "util/file.h"
+#include "util/text.h"
+
+namespace cpulevel::engine {
+
+namespace {
+
+constexpr const char* kTunables = "GLIBC_TUNABLES";
+constexpr const char* kUsers = "CPULEVEL_USERS_TUNABLES";  // what the user had there: '=' and the value, or nothing
+
+// The names of glibc 2.33 to 2.41 for what its functions are chosen by (sysdeps/x86/cpu-features.c); it skips those that it does not know.
+constexpr const char* kBaseline =
+    "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512CD,-AVX512BW,-AVX512DQ,-AVX512ER,-AVX512PF,-AVX512VL,-BMI1,-BMI2,-ERMS,-FSRM,-FMA,-FMA4,"
+    "-AVX_Fast_Unaligned_Load,-LZCNT,-MOVBE,-OSXSAVE,-POPCNT,-RTM,-SSSE3,-SSE4_1,-SSE4_2,-XSAVE,-XSAVEC";
+
+std::vector<std::string> own_words() {
+    std::vector<std::string> words;
+    const auto text = read_file("/proc/self/cmdline");
+    if (!text) return words;
+    for (const std::string_view word : split(*text, '\0')) words.emplace_back(word);
+    if (!words.empty()) words.pop_back();  // behind the last NUL
+    return words;
+}
+
+void put_users_tunables_back(std::string_view users) {
+    ::unsetenv(kTunables);
+    if (users.starts_with('=')) ::setenv(kTunables, std::string(users.substr(1)).c_str(), 1);
+    ::unsetenv(kUsers);
+}
+
+}  // namespace
+
+void run_portably() {
+#if defined(__x86_64__)
+    if (const char* const users = std::getenv(kUsers); users != nullptr) {
+        put_users_tunables_back(std::string(users));
+        return;
+    }
+    std::vector<std::string> words = own_words();
+    std::error_code error;
+    const std::string path = std::filesystem::read_symlink("/proc/self/exe", error).string();
+    if (words.empty() || error) return;
+    const char* const users = std::getenv(kTunables);
+    const std::string kept = users == nullptr ? std::string{} : "=" + std::string(users);
+    if (::setenv(kUsers, kept.c_str(), 1) != 0 || ::setenv(kTunables, kBaseline, 1) != 0) return;
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    ::execv(path.c_str(), pointers.data());
+    put_users_tunables_back(kept);
+#endif
+}
+
+// What it was executed with stays in its memory whatever it does to its environment afterwards.
+bool runs_portably(pid_t process) {
+    const auto environment = read_file(fmt::format("/proc/{}/environ", process));
+    if (!environment) return false;
+    const std::string wanted = fmt::format("{}={}", kTunables, kBaseline);
+    for (const std::string_view word : split(*environment, '\0')) {
+        if (word == wanted) return true;
+    }
+    return false;
+}
+
+}  // namespace cpulevel::engine

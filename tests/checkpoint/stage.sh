@@ -1,0 +1,249 @@
+# What is done at one place, on a real or an emulated machine alike, by any POSIX shell: each line of /travel/orders is a case, "VERB NAME
+# LEVEL PROGRAM". A fact for each: "ok NAME" or "failed NAME WHY", with indented lines that explain it. The programs are the
+# travellers of tests/travel: they check their own results, and pass when they have done after the move what they never did before.
+# shellcheck shell=sh
+PATH=/travel/bin:$PATH:/usr/sbin
+export PATH
+# CRIU's breakpoints are the CPU's, which not every hypervisor carries out: told by this variable it takes system call stops.
+export CRIU_FAULT=130
+SCRIPT=/travel/bin/cpulevel
+
+fail() {
+    echo "failed $name $*"
+    for file in "$folder"/said "$folder"/images/*.log "$folder"/output; do
+        [ ! -s "$file" ] || tail -n 8 "$file" | cut -c 1-300 | sed "s|^|    ${file##*/}: |"
+    done
+    end
+    return 1
+}
+
+end() {
+    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
+    [ -z "$front" ] || { kill -9 "$front" 2>/dev/null; wait "$front" 2>/dev/null; }
+    pid='' front=''
+}
+
+# until_done SECONDS COMMAND...: a step of another process, which tells nobody when it is done
+until_done() {
+    until_tries=$(($1 * 20))
+    shift
+    until "$@"; do
+        until_tries=$((until_tries - 1))
+        [ "$until_tries" -gt 0 ] || return 1
+        sleep 0.05
+    done
+}
+
+is_working() { grep -q '^working' "$folder/output" 2>/dev/null; }
+has_reported() { [ ! -e "$folder/report" ]; }
+has_passed() { [ "$(tail -n 1 "$folder/output")" = passed ]; }
+field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" 2>/dev/null; }
+
+# says WORDS: the last command said them
+says() { grep -q -- "$1" "$folder/said" || fail "does not say: $1"; }
+
+# gives STATUS COMMAND...
+gives() {
+    wanted=$1
+    shift
+    "$@" >"$folder/said" 2>&1
+    status=$?
+    [ "$status" = "$wanted" ] || fail "exit status $status, not $wanted: $*"
+}
+
+# It computes, and a supervisor of ours has each of its threads.
+levelled() {
+    : >"$folder/report"
+    until_done 30 has_reported || { fail "it does not work: $1"; return; }
+    for thread in /proc/"$pid"/task/*; do
+        tracer=$(field "$pid/task/${thread##*/}" TracerPid)
+        [ "$(cat "/proc/$tracer/comm" 2>/dev/null)" != "" ] || { fail "thread ${thread##*/} is not supervised: $1"; return; }
+    done
+    cpulevel status "$pid" >"$folder/said" 2>&1
+    says "^$level (supervisor $tracer)"
+}
+
+goes_on() {
+    touch "$folder/arrived"
+    until_done 60 has_passed || { fail "it does not pass: $1"; return; }
+}
+
+start() {
+    mkdir -p "$folder"
+    rm -f "$folder/arrived"
+    # Each in a stretch of pids of its own: a restore needs those that were.
+    echo "$next_pid" >/proc/sys/kernel/ns_last_pid
+    if [ "$1" = inside ]; then
+        detached "$folder" $SCRIPT run --level "$level" -- "/travel/bin/$program" 2>"$folder/said" &
+    else
+        cpulevel run --level "$level" -- detached "$folder" "/travel/bin/$program" 2>"$folder/said" &
+    fi
+    front=$!
+    until_done 60 is_working || { fail "it does not start"; return; }
+    for child in $(cat "/proc/$front/task/$front/children"); do
+        [ "$(field "$child" TracerPid)" = 0 ] || pid=$child
+    done
+    [ -n "$pid" ] || fail "it is not supervised"
+}
+
+# Its processes have ended, as `cpulevel run` does then: killed.
+has_left() {
+    wait "$front"
+    status=$?
+    [ "$status" = 137 ] || { fail "cpulevel run ended with $status"; return; }
+    front='' gone=$pid pid=''
+    [ ! -d "/proc/$gone" ] || fail "it is still there"
+}
+
+comes_back() {
+    gives 0 cpulevel restore "$folder/images" || return
+    says "every thread is supervised" || return
+    pid=$gone
+    levelled "after the restore"
+}
+
+there_and_back() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && has_left && comes_back && goes_on "after the restore"
+}
+
+leave_running() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && levelled "after --leave-running" &&
+        goes_on "after --leave-running"
+}
+
+# By its supervisor's number, as a job of this shell's session where there is one.
+by_front() {
+    start && gives 0 cpulevel dump "$front" --images "$folder/images" && has_left && comes_back && goes_on "after the restore"
+}
+
+# CRIU fails at the beginning, when the tree is let go of already, and at the end.
+criu_fails() {
+    start && gives 3 cpulevel dump "$pid" --images "$folder/images" --criu-option=--action-script=/bin/false &&
+        says "the tree runs on, levelled, as before" && levelled "after a dump that failed" || return
+    rm -rf "$folder/images"
+    gives 3 cpulevel dump "$pid" --images "$folder/images" --criu /travel/bin/no_criu && says "CRIU is not there" && levelled "without CRIU" || return
+    [ ! -e "$folder/images" ] || { fail "a folder was made"; return; }
+    mkdir "$folder/images" && touch "$folder/images/mine"
+    gives 2 cpulevel dump "$pid" --images "$folder/images" && says "not empty" && levelled "with a full folder" && goes_on "after all"
+}
+
+# It was shown more than the target has.
+unfit() {
+    start && gives 1 cpulevel dump "$pid" --images "$folder/images" --to x86-64 && says "sse4_2" && levelled "after a refusal" || return
+    [ ! -e "$folder/images/cpulevel.json" ] || { fail "a record was written"; return; }
+    goes_on "after a refusal"
+}
+
+damaged() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left || return
+    record=$folder/images/cpulevel.json
+    cp "$record" "$folder/good"
+    sed 's|"cpulevel/checkpoint/1"|"cpulevel/checkpoint/9"|' "$folder/good" >"$record"
+    gives 2 cpulevel restore "$folder/images" && says "checkpoint/9" || return
+    head -c 5000 "$folder/good" >"$record"
+    gives 2 cpulevel restore "$folder/images" && says "not a valid record" || return
+    sed 's|"popcnt"|"avx512f"|' "$folder/good" >"$record"
+    gives 2 cpulevel restore "$folder/images" || return
+    # The action script refuses as well, and CRIU then restores nothing.
+    gives 1 criu restore -d -D "$folder/images" -o restore.log --action-script $SCRIPT || return
+    grep -q "cpulevel: not a valid" "$folder/images/restore.log" || { fail "the script does not say why"; return; }
+    rm "$record"
+    gives 2 cpulevel restore "$folder/images" && says "no cpulevel.json" || return
+    [ ! -d "/proc/$gone" ] || { fail "something was restored"; return; }
+    cp "$folder/good" "$record"
+    comes_back && goes_on "after the restore"
+}
+
+# CRIU alone with the action script, as a container engine has it.
+criu_dump() {  # PID OPTION...
+    criu_pid=$1
+    shift
+    rm -rf "$folder/images"
+    mkdir "$folder/images"
+    criu dump -t "$criu_pid" -D "$folder/images" -o dump.log -v2 --action-script $SCRIPT "$@"
+}
+criu_restore() { criu restore -d --cpu-cap=none --manage-cgroups=ignore -o restore.log -v2 -D "$folder/images" --action-script $SCRIPT "$@"; }
+is_levelled() { [ "$(field "$pid" TracerPid)" != 0 ] && [ "$(field "$pid" State)" != "T (stopped)" ]; }
+
+script() {
+    start && gives 1 criu_dump "$pid" --action-script /bin/false && until_done 20 is_levelled || { fail "a failed dump leaves it let go"; return; }
+    levelled "after a dump that failed" && gives 0 criu_dump "$pid" --leave-running || return
+    until_done 20 is_levelled || { fail "--leave-running leaves it let go"; return; }
+    levelled "after --leave-running" || return
+    # CRIU passes the script's refusal on.
+    CPULEVEL_CRIU_TO=x86-64
+    export CPULEVEL_CRIU_TO
+    criu_dump "$pid" >/dev/null 2>&1 && { fail "it was dumped for what it cannot run on"; return; }
+    unset CPULEVEL_CRIU_TO
+    grep -q "cpulevel: this checkpoint cannot go there: x86-64.*sse4_2" "$folder/images/dump.log" || { fail "the script does not say why"; return; }
+    [ ! -e "$folder/images/cpulevel.json" ] || { fail "a record was written"; return; }
+    until_done 20 is_levelled || { fail "a refused dump leaves it let go"; return; }
+    gives 0 criu_dump "$pid" && has_left || return
+    pid=$gone
+    gives 0 criu_restore && levelled "after the restore" && goes_on "after the restore"
+}
+
+# CRIU's --leave-stopped: nothing runs before somebody continues it, and it is levelled then.
+stopped() {
+    start && gives 0 criu_dump "$pid" && has_left || return
+    pid=$gone
+    gives 0 criu_restore --leave-stopped || return
+    [ "$(field "$pid" State)" = "t (tracing stop)" ] || { fail "its state is $(field "$pid" State)"; return; }
+    [ "$(field "$pid" TracerPid)" != 0 ] || { fail "it is not supervised"; return; }
+    kill -CONT "$pid"
+    levelled "when it is continued" && goes_on "when it is continued"
+}
+
+# What has no level, and folders that are not ours: the script keeps out of it.
+bare() {
+    mkdir -p "$folder"
+    echo "$next_pid" >/proc/sys/kernel/ns_last_pid
+    detached "$folder" "/travel/bin/$program" &
+    front=$!
+    until_done 60 is_working || { fail "it does not start"; return; }
+    pid=$front
+    gives 1 cpulevel dump "$pid" --images "$folder/images" && says "in no levelled tree" || return
+    gives 0 criu_dump "$pid" && has_left || return
+    [ ! -e "$folder/images/cpulevel.json" ] || { fail "a record was written"; return; }
+    pid=$gone
+    gives 0 criu_restore || return
+    [ "$(field "$pid" TracerPid)" = 0 ] || { fail "it was taken"; return; }
+    goes_on "after the restore"
+}
+
+# `cpulevel run` and the supervisor are dumped with the program.
+inside() {
+    start inside && gives 0 criu_dump "$front" --leave-running && until_done 20 is_levelled || { fail "--leave-running leaves it let go"; return; }
+    levelled "after --leave-running" && gives 0 criu_dump "$front" && has_left || return
+    pid=$gone
+    gives 0 criu_restore && levelled "after the restore" && goes_on "after the restore"
+}
+
+depart() { start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && has_left && echo "$gone" >"$folder/pid"; }
+depart_inside() { start inside && gives 0 criu_dump "$front" && has_left && echo "$gone" >"$folder/pid"; }
+arrive() {
+    gone=$(cat "$folder/pid")
+    comes_back && goes_on "on this CPU"
+}
+arrive_inside() {
+    pid=$(cat "$folder/pid")
+    gives 0 criu_restore && levelled "after the restore" && goes_on "on this CPU"
+}
+# This machine lacks the level.
+refused() {
+    gone=$(cat "$folder/pid")
+    gives 1 cpulevel restore "$folder/images" && says "avx2" && says "nothing was restored" || return
+    gives 1 criu_restore || return
+    grep -q "cpulevel: this machine may not take the checkpoint.*avx2" "$folder/images/restore.log" || { fail "the script does not say why"; return; }
+    [ ! -d "/proc/$gone" ] || fail "it was restored"
+}
+
+mkdir -p /travel/work
+next_pid=$(cat /travel/first_pid)
+while read -r verb name level program; do
+    folder=/travel/work/$name
+    next_pid=$((next_pid + 100))
+    pid='' front='' gone=''
+    if "$verb" </dev/null; then echo "ok $name"; fi
+    end
+done </travel/orders
