@@ -54,7 +54,7 @@ class Usage(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("Usage: cpulevel " + command, done.stdout)
             self.assertIn("Examples:", done.stdout, command)
-            self.assertIn("--json" if command not in ("run", "inherit") else "--report", done.stdout, command)
+            self.assertIn("--json" if command not in ("run", "inherit", "criu-action") else "--report", done.stdout, command)
 
     def test_run_keeps_its_own_statuses(self):
         self.assertEqual(run("run", "--nonsense").returncode, 125)

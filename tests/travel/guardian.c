@@ -46,7 +46,8 @@ int main(int count, char** words) {
         _exit(127);
     }
     if (!wait_for(command, seconds, &status)) {
-        // Not killed: to kill a restore half-way leaves processes in any state.
+        // What it has restored half-way ends with the machine, or with the namespace of pids, that this stage has for itself.
+        kill(command, SIGKILL);
         printf("refused late\n");
         return 0;
     }

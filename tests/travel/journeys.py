@@ -69,3 +69,18 @@ def x86_64() -> list[Journey]:
     journeys += both((STRINGS, CRYPTO), "x86-max", "nehalem")
     journeys += both((STRINGS, THREADS), "haswell", "x86-max")
     return journeys
+
+
+def aarch64() -> list[Journey]:
+    def on_arm(traveller: Traveller) -> Traveller:
+        return dataclasses.replace(traveller, level="armv8.0-a")
+
+    low = [on_arm(traveller) for traveller in (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON)]
+    journeys = []
+    for stops in (("neoverse-n1", "cortex-a72"), ("arm-max", "neoverse-n1")):
+        journeys += [Journey(traveller, stops) for traveller in low]
+    # Atomic instructions (LSE), which libc and libgcc choose by HWCAP_ATOMICS, and SVE in libc's string functions. What of
+    # the others is chosen by a feature that only the first machine has is little, so they are no control.
+    journeys.append(Journey(on_arm(THREADS), ("neoverse-n1", "cortex-a72"), levelled=False))
+    journeys.append(Journey(on_arm(STRINGS), ("arm-max", "neoverse-n1"), levelled=False))
+    return journeys

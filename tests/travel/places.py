@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import resource
 import shutil
 import stat
@@ -53,6 +54,13 @@ class Stage:
     script: pathlib.Path = HERE / "stage.sh"
 
 
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """What is carried to the machines of an architecture."""
+    programs: list[pathlib.Path]
+    root: pathlib.Path  # of Debian 13
+
+
 @dataclasses.dataclass
 class Report:
     lines: list[str]
@@ -89,18 +97,48 @@ class EnoughDescriptors:
         self.path.write_text(self.before)
 
 
-def play_natively(stage: Stage, programs: list[pathlib.Path], root: pathlib.Path, folder: pathlib.Path) -> Report:
-    write_stage(stage, folder, programs)
+def play_natively(stage: Stage, kit: Kit, folder: pathlib.Path) -> Report:
+    write_stage(stage, folder, kit.programs)
     with EnoughDescriptors():
-        done = subprocess.run(["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", ENTER, root, folder],
+        done = subprocess.run(["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", ENTER, kit.root, folder],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=stage.seconds, errors="replace", check=False)
     return Report(done.stdout.splitlines(), folder / "work")
 
 
+def dynamic(file: pathlib.Path) -> tuple[str, list[str]]:
+    """The interpreter that a program asks for, and the libraries that it or a library needs: read, not run, since it may be
+    another architecture's."""
+    listed = subprocess.run(["readelf", "-dl", file], capture_output=True, text=True, check=False).stdout
+    interpreter = re.search(r"program interpreter: (/\S+?)\]", listed)
+    return interpreter[1] if interpreter else "", re.findall(r"\(NEEDED\).*\[(\S+)\]", listed)
+
+
+def inside(root: pathlib.Path, path: str) -> pathlib.Path:
+    """Where a path of the root leads: the file itself, below the root. /lib is usr/lib, also where the link was not made."""
+    words = path.strip("/").split("/")
+    if words[0] in ("lib", "lib64", "bin", "sbin"):
+        words.insert(0, "usr")
+    file = root.joinpath(*words)
+    while file.is_symlink():
+        target = os.readlink(file)
+        file = inside(root, target) if target.startswith("/") else inside(root, os.path.normpath(str((file.parent / target).relative_to(root))))
+    return file
+
+
 def libraries_of(root: pathlib.Path, programs: list[str]) -> set[str]:
-    listed = subprocess.run(["chroot", root, "ldd", *programs], capture_output=True, text=True, check=False).stdout
-    return {word for line in listed.splitlines() for word in line.split() if word.startswith("/") and not word.endswith(":")}
+    """Paths of the libraries and interpreters of these programs."""
+    folders = [str(folder.relative_to(root)) for folder in (*root.glob("usr/lib/*-linux-gnu*"), root / "usr/lib")]
+    found: set[str] = set()
+    left = list(programs)
+    while left:
+        interpreter, names = dynamic(inside(root, left.pop()))
+        paths = [f"/{folder}/{name}" for name in names for folder in folders if inside(root, f"{folder}/{name}").is_file()]
+        for path in [*paths, *([interpreter] if interpreter else [])]:
+            if path not in found:
+                found.add(path)
+                left.append(path)
+    return found
 
 
 def fill_from(root: pathlib.Path, image: Initramfs) -> None:
@@ -108,16 +146,15 @@ def fill_from(root: pathlib.Path, image: Initramfs) -> None:
     for link in ("lib", "lib64", "sbin"):
         image.known.add(link)
         image.link(f"/{link}", f"usr/{link}")
-    python = os.path.realpath(root / "usr/bin/python3").replace(str(root), "")
+    python = "/" + str(inside(root, "/usr/bin/python3").relative_to(root))
     modules = sorted((root / "usr/lib").glob("python3.*"))
-    programs = ["/usr/sbin/criu", python, *(str(path).replace(str(root), "") for folder in modules for path in folder.rglob("*.so"))]
+    programs = ["/usr/sbin/criu", python, *("/" + str(path.relative_to(root)) for folder in modules for path in folder.rglob("*.so"))]
     libraries = libraries_of(root, programs)
     for library in ("libcrypto.so.3", "libm.so.6"):
         libraries.add("/" + str(next((root / "usr/lib").glob(f"*/{library}")).relative_to(root)))
     for path in sorted(libraries | {"/usr/sbin/criu", python}):
-        real = pathlib.Path(os.path.realpath(str(root) + os.path.realpath(str(root / path.lstrip("/")))[len(str(root)):]))
-        name = path.replace("/lib64/", "/usr/lib64/", 1) if path.startswith("/lib64/") else path
-        name = "/usr" + name if name.startswith("/lib/") else name
+        real = inside(root, path)
+        name = path if path.startswith("/usr/") else "/usr" + path
         canonical = "/" + str(real.relative_to(root))
         image.file(canonical, real.read_bytes(), stat.S_IMODE(real.stat().st_mode))
         if name.strip("/") not in image.known:
@@ -142,9 +179,8 @@ sync
 """
 
 
-def play_in_machine(stage: Stage, programs: list[pathlib.Path], root: pathlib.Path, folder: pathlib.Path, machine: Machine,
-                    packages: Packages) -> Report:
-    write_stage(stage, folder / "travel", programs)
+def play_in_machine(stage: Stage, kit: Kit, folder: pathlib.Path, machine: Machine, packages: Packages) -> Report:
+    write_stage(stage, folder / "travel", kit.programs)
     script = folder / "travel.sh"
     script.write_text(CASE)
     case = Case(name="travel", path=script, machines=frozenset(), programs=(), data=(), host_programs=(), after="",
@@ -154,7 +190,7 @@ def play_in_machine(stage: Stage, programs: list[pathlib.Path], root: pathlib.Pa
     def fill(image: Initramfs) -> None:
         order = image.modules(kernel, MODULES)
         image.file("/modules/order", "\n".join(order).encode(), 0o644)
-        fill_from(root, image)
+        fill_from(kit.root, image)
 
     into, out = folder / "into", folder / "out"
     with tarfile.open(into, "w", format=tarfile.GNU_FORMAT) as archive:

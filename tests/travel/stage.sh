@@ -81,12 +81,16 @@ pass() {
 
 arrive() {  # SECONDS
     rm -f "$folder/arrived" "$folder/restored"
+    # To a file: a pipe would be open for as long as anything lives that was restored half-way.
     # shellcheck disable=SC2086
-    became=$(guardian "$1" "$folder/restored" "$folder/arrived" $restore -D "$folder/images" --pidfile "$folder/restored" 2>&1 | tail -n 1)
+    guardian "$1" "$folder/restored" "$folder/arrived" $restore -D "$folder/images" --pidfile "$folder/restored" >"$folder/became" 2>&1
+    became=$(tail -n 1 "$folder/became")
     echo "arrived $name $became; $(tail -n 1 "$folder/output" | cut -c 1-100)"
     case $became in
         "exit 0") ;;
-        *) grep -E 'Error|Warn|check' "$folder/images/restore.log" 2>/dev/null | head -n 6 | sed "s|^|    restore.log: |" ;;
+        *)
+            grep -E 'Error|Warn|check' "$folder/images/restore.log" 2>/dev/null | head -n 6 | sed "s|^|    restore.log: |"
+            case $became in *late) tail -n 4 "$folder/images/restore.log" | sed "s|^|    restore.log ends: |" ;; esac ;;
     esac
 }
 

@@ -25,10 +25,10 @@ SOURCE = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent / "lab"))
 
-from journeys import NATIVE, Journey, x86_64  # noqa: E402
-from lab.machines import EPYC, MACHINES  # noqa: E402
+from journeys import NATIVE, Journey, aarch64, x86_64  # noqa: E402
+from lab.machines import ARCHITECTURES, ARM64, EPYC, MACHINES, X86_64  # noqa: E402
 from lab.packages import Packages, Unavailable  # noqa: E402
-from places import Report, Stage, play_in_machine, play_natively  # noqa: E402
+from places import Kit, Report, Stage, play_in_machine, play_natively  # noqa: E402
 
 PLACES = {machine.name: machine for machine in [*MACHINES, EPYC]}
 SECONDS = 60  # that a restored traveller may take to its end, in an emulated machine
@@ -71,20 +71,20 @@ class Facts:
 
 
 class Test:
-    def __init__(self, journeys: list[Journey], programs: list[pathlib.Path], root: pathlib.Path, packages: Packages, work: pathlib.Path,
-                 jobs: int) -> None:
+    def __init__(self, journeys: list[Journey], kits: dict[str, Kit], packages: Packages, work: pathlib.Path, jobs: int,
+                 verdicts: Verdicts) -> None:
         self.open = journeys
-        self.programs, self.root, self.packages, self.work, self.jobs = programs, root, packages, work, jobs
+        self.kits, self.packages, self.work, self.jobs = kits, packages, work, jobs
         self.states: dict[State, pathlib.Path] = {}
-        self.verdicts = Verdicts()
+        self.verdicts = verdicts
         self.stages = 0
 
     def play(self, place: str, stage: Stage) -> Report:
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.work))
         folder.chmod(0o755)
         if place == NATIVE:
-            return play_natively(stage, self.programs, self.root, folder)
-        return play_in_machine(stage, self.programs, self.root, folder, PLACES[place], self.packages)
+            return play_natively(stage, self.kits[X86_64.name], folder)
+        return play_in_machine(stage, self.kits[PLACES[place].architecture.name], folder, PLACES[place], self.packages)
 
     def stage_for(self, place: str, steps: list[tuple[Journey, int]]) -> tuple[Stage, dict[State, tuple[Journey, int]]]:
         """Those who arrive come first: then no process of ours has a pid that they need."""
@@ -159,27 +159,51 @@ class Test:
             return "only root can dump"
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.work))
         folder.chmod(0o755)
-        first = Facts(play_natively(Stage(["depart trial - /travel/bin/strings"], {}, 500), self.programs, self.root, folder / "1"))
+        first = Facts(play_natively(Stage(["depart trial - /travel/bin/strings"], {}, 500), self.kits[X86_64.name], folder / "1"))
         word, what, details = first.of.get("trial", ("failed", " ".join(first.others), []))
         if word == "departed":
-            second = Facts(play_natively(Stage([f"arrive trial {SECONDS}"], {"trial": folder / "1/work/trial"}, 5000), self.programs, self.root,
-                                         folder / "2"))
+            second = Facts(play_natively(Stage([f"arrive trial {SECONDS}"], {"trial": folder / "1/work/trial"}, 5000),
+                                         self.kits[X86_64.name], folder / "2"))
             word, what, details = second.of.get("trial", ("failed", " ".join(second.others), []))
             if what == "exit 0; passed":
                 return ""
         return " ".join([what, *(line.strip() for line in details)])
 
 
-def criu_root() -> pathlib.Path:
-    made = subprocess.run([SOURCE / "tools" / "criu_root.sh"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+def criu_root(architecture: str) -> pathlib.Path:
+    made = subprocess.run([SOURCE / "tools" / "criu_root.sh", architecture], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          check=False)
     if made.returncode != 0:
         raise Unavailable(made.stderr.strip().replace("\n", " "))
     return pathlib.Path(made.stdout.strip())
 
 
+def pack(architecture: str, build: pathlib.Path, packages: Packages) -> Kit:
+    kind = ARCHITECTURES[architecture]
+    if not (build / "src/cli/cpulevel").is_file():
+        raise Unavailable(f"there is no cpulevel in {build}")
+    packages.kernel(kind.debian)
+    packages.unpacked("busybox-static", kind.debian)
+    if shutil.which(kind.qemu) is None:
+        raise Unavailable(f"{kind.qemu} is not installed (Debian: {kind.qemu_package})")
+    programs = [build / "src/cli/cpulevel", *sorted((build / "tests/travel/bin").iterdir()), HERE / "travellers/python.py"]
+    return Kit(programs, criu_root(kind.debian))
+
+
+def build_folder(text: str) -> tuple[str, pathlib.Path]:
+    architecture, colon, folder = text.partition(":")
+    if not colon or architecture not in JOURNEYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(JOURNEYS)}, a colon, and a build folder")
+    return architecture, pathlib.Path(folder).resolve()
+
+
+JOURNEYS = {X86_64.name: x86_64, ARM64.name: aarch64}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, required=True, metavar="FOLDER", help="build folder for x86-64")
+    parser.add_argument("--build", type=build_folder, action="append", required=True, metavar="ARCHITECTURE:FOLDER",
+                        help="a build folder; several: x86_64:build/release aarch64:build/aarch64")
     parser.add_argument("--journey", default="", help="only these (comma-separated; parts of names)")
     parser.add_argument("--no-native", action="store_true", help="only between emulated machines")
     parser.add_argument("--require", action="store_true", default=bool(os.environ.get("CPULEVEL_REQUIRE_LAB")),
@@ -187,29 +211,34 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="machines at a time")
     parser.add_argument("--list", action="store_true", help="print the journeys and end")
     arguments = parser.parse_args()
-    journeys = [journey for journey in x86_64() if any(part in journey.name for part in arguments.journey.split(","))]
+    builds = dict(arguments.build)
+    parts = arguments.journey.split(",")
+    chosen = {architecture: [journey for journey in JOURNEYS[architecture]() if any(part in journey.name for part in parts)]
+              for architecture in builds}
+    journeys = [journey for some in chosen.values() for journey in some]
     if arguments.list:
         print("\n".join(f"{journey.name} ({journey.level})" for journey in journeys))
         return 0
     if not journeys:
         parser.error("no journey is left; see --list")
-    build = arguments.build.resolve()
-    programs = [build / "src/cli/cpulevel", *sorted((build / "tests/travel/bin").iterdir()), HERE / "travellers/python.py"]
     started = time.monotonic()
-    try:
-        packages = Packages()
-        packages.kernel("amd64")
-        packages.unpacked("busybox-static", "amd64")
-        if shutil.which("qemu-system-x86_64") is None:
-            raise Unavailable("qemu-system-x86_64 is not installed (Debian: qemu-system-x86)")
-        root = criu_root()
-    except Unavailable as missing:
-        verdicts = Verdicts()
-        verdicts.add("FAILED" if arguments.require else "SKIPPED", "travel", f"it is not possible here: {missing}")
-        return verdicts.finish() if arguments.require else verdicts.finish() or 77
+    verdicts = Verdicts()
+    kits = {}
+    packages = Packages()
+    for architecture, build in builds.items():
+        try:
+            if chosen[architecture]:
+                kits[architecture] = pack(architecture, build, packages)
+        except Unavailable as missing:
+            verdicts.add("FAILED" if arguments.require else "SKIPPED", architecture, f"it is not possible here: {missing}")
+    journeys = [journey for architecture in kits for journey in chosen[architecture]]
+    if not journeys:
+        return verdicts.finish() or 77
     with tempfile.TemporaryDirectory(prefix="cpulevel-travel-") as work:
-        test = Test(journeys, programs, root, packages, pathlib.Path(work), arguments.jobs)
-        trouble = "it was asked for: --no-native" if arguments.no_native else test.native_trouble()
+        test = Test(journeys, kits, packages, pathlib.Path(work), arguments.jobs, verdicts)
+        trouble = "it was asked for: --no-native" if arguments.no_native else ""
+        if not trouble and any(NATIVE in journey.stops for journey in journeys):
+            trouble = test.native_trouble()
         if trouble:
             for journey in [journey for journey in test.open if NATIVE in journey.stops]:
                 test.verdicts.add("SKIPPED", journey.name, f"CRIU does not work natively here: {trouble}")
