@@ -263,7 +263,8 @@ Action setup(CLI::App& app) {
                    "Show this feature although it does not survive a move (amx_tile, ...); may be repeated")
         ->type_name("FEATURE")
         ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
     app.add_flag("--accept-unmaskable", options->accept_unmaskable,
                  "Go on, with a warning, where nodes differ in what nothing can hide (arm64: PAC, BTI, CTR_EL0)");
     app.add_option("--update", options->update,
@@ -272,7 +273,8 @@ Action setup(CLI::App& app) {
     app.add_option("--remove", options->remove, "With --update: nodes that are gone, by name or as node[1-4]")
         ->type_name("NAME")
         ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
     app.add_flag("--updatable", options->updatable,
                  "Keep in the level's file what --update needs: node types and names");
     app.add_flag("--keep-going", options->keep_going,

@@ -226,7 +226,8 @@ Action setup(CLI::App& app) {
     app.add_option("--question", options->questions, "Ask only this one (start, restore, move); may be repeated")
         ->check(CLI::IsMember({"start", "restore", "move"}))
         ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
     app.add_flag("--differences", options->differences, "Say also in what LEVEL and HERE differ");
     app.add_flag("--keep-going", options->keep_going,
                  "With many: go on without what cannot be read; the exit status is then 2");

@@ -53,7 +53,8 @@ Result<level::ExportOptions> export_options(const Options& options) {
         if (!added) return std::unexpected(added.error());
     }
     if (!options.glibc.empty()) {
-        if (const auto added = add_version(result, "glibc", options.glibc); !added) return std::unexpected(added.error());
+        if (const auto added = add_version(result, "glibc", options.glibc); !added)
+            return std::unexpected(added.error());
     }
     return result;
 }
@@ -79,13 +80,16 @@ std::string json_of(const level::Export& made, const level::Level& level, const 
 void tell(const level::Export& made, const level::Level& level) {
     const arch::FeatureTable& table = arch::table(level.architecture);
     if (!made.cannot_hide.empty()) {
-        print_warning("hidden by the level, and the tool cannot be told: " + join(level::names(table, made.cannot_hide), " "));
+        print_warning("hidden by the level, and the tool cannot be told: " +
+                      join(level::names(table, made.cannot_hide), " "));
     }
     if (!made.cannot_show.empty()) {
-        print_warning("shown by the level, and the tool is not told: " + join(level::names(table, made.cannot_show), " "));
+        print_warning("shown by the level, and the tool is not told: " +
+                      join(level::names(table, made.cannot_show), " "));
     }
     if (!made.for_kernel.empty()) {
-        print_warning("shown beyond the level, for the guest's kernel: " + join(level::names(table, made.for_kernel), " "));
+        print_warning("shown beyond the level, for the guest's kernel: " +
+                      join(level::names(table, made.for_kernel), " "));
     }
     for (const std::string& note : made.notes) print_warning(note);
 }
@@ -111,7 +115,8 @@ Result<int> list_formats(bool json) {
 Result<int> export_to(const Options& options) {
     if (options.list) return list_formats(options.json);
     if (options.level.empty()) return usage_error("no level", {}, {}, "cpulevel export x86-64-v2 --to glibc");
-    if (options.format.empty()) return usage_error("no format", {}, {}, "--to FORMAT; `cpulevel export --list` lists them");
+    if (options.format.empty())
+        return usage_error("no format", {}, {}, "--to FORMAT; `cpulevel export --list` lists them");
     const auto level = level_argument(options.level);
     if (!level) return std::unexpected(level.error());
     const auto how = export_options(options);
@@ -134,7 +139,8 @@ Action setup(CLI::App& app) {
     app.add_option("--for", options->versions, "Another tool's version, as go=1.21; may be repeated")
         ->type_name("TOOL=VERSION")
         ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
     app.add_flag("--absolute", options->absolute, "OPENSSL_ia32cap: the values themselves instead of masks");
     app.add_flag("-q,--quiet", options->quiet, "Do not say on standard error what the tool cannot be told");
     app.add_flag("--list", options->list, "List the formats");
@@ -146,13 +152,15 @@ const Registration kRegistration(
     {.name = "export",
      .order = 45,
      .summary = "Say a level in the words of another tool",
-     .details = "Environment variables, compiler options, virtual CPUs, labels. What the tool cannot be told is listed on standard "
+     .details = "Environment variables, compiler options, virtual CPUs, labels. What the tool cannot be told is listed "
+                "on standard "
                 "error, or with --json. Nothing that the level hides is ever turned on.",
-     .examples = "  cpulevel export fleet.json --to env > fleet.sh\n"
-                 "  cpulevel export x86-64-v2 --to glibc --glibc 2.31\n"
-                 "  gcc $(cpulevel export -q fleet.json --to gcc) -O2 -c job.c\n"
-                 "  qemu-system-x86_64 -cpu \"$(cpulevel export -q fleet.json --to qemu)\" ...\n"
-                 "  cpulevel export fleet.json --to nfd -o /etc/kubernetes/node-feature-discovery/features.d/cpulevel\n",
+     .examples =
+         "  cpulevel export fleet.json --to env > fleet.sh\n"
+         "  cpulevel export x86-64-v2 --to glibc --glibc 2.31\n"
+         "  gcc $(cpulevel export -q fleet.json --to gcc) -O2 -c job.c\n"
+         "  qemu-system-x86_64 -cpu \"$(cpulevel export -q fleet.json --to qemu)\" ...\n"
+         "  cpulevel export fleet.json --to nfd -o /etc/kubernetes/node-feature-discovery/features.d/cpulevel\n",
      .setup = setup});
 
 }  // namespace

@@ -129,8 +129,8 @@ std::string change_text(const fleet::Fleet& before, const fleet::Fleet& after, c
                         const View& view) {
     const arch::FeatureTable& table = arch::table(after.types.front().profile.architecture);
     const auto a = fleet::level_features(before, options.meet), b = fleet::level_features(after, options.meet);
-    std::string text = heading(view, fmt::format("{} instead of {}", nodes_count(after.node_count()),
-                                                 nodes_count(before.node_count())));
+    std::string text = heading(
+        view, fmt::format("{} instead of {}", nodes_count(after.node_count()), nodes_count(before.node_count())));
     if (!a || !b) return text + fmt::format("  one level for all is {}possible {}\n", b ? "" : "not ", b ? "now" : "");
     const auto line = [&](const arch::FeatureSet& set, std::string_view what) {
         const auto names = feature_names(table, user_features(table, set));
@@ -142,7 +142,8 @@ std::string change_text(const fleet::Fleet& before, const fleet::Fleet& after, c
 
 Result<void> write_pools(fleet::Pools& pools, const Options& options) {
     struct stat status{};
-    if (::stat(options.output.c_str(), &status) != 0) return system_error(ErrorKind::usage, "cannot write to", options.output);
+    if (::stat(options.output.c_str(), &status) != 0)
+        return system_error(ErrorKind::usage, "cannot write to", options.output);
     if (!S_ISDIR(status.st_mode)) return usage_error("-o takes a folder", safe(options.output));
     std::size_t number = 0;
     for (fleet::Pool& pool : pools.pools) {
@@ -217,7 +218,10 @@ Result<int> run_pools(const Options& options) {
 }
 
 CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::string>& list, const std::string& help) {
-    return app.add_option(name, list, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    return app.add_option(name, list, help)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
 }
 
 Action setup(CLI::App& app) {
@@ -229,19 +233,22 @@ Action setup(CLI::App& app) {
         ->type_name("N");
     add_list(app, "--never-lose", options->never_lose, "No node that could show one of these features loses it")
         ->type_name("NAME,...");
-    add_list(app, "--lose-only", options->lose_only, "No node loses any other feature than these")->type_name("NAME,...");
+    add_list(app, "--lose-only", options->lose_only, "No node loses any other feature than these")
+        ->type_name("NAME,...");
     add_list(app, "--value", options->value, "What a feature is worth (1; 0 if only a kernel can use it)")
         ->type_name("NAME=N");
     app.add_option("--values", options->values, "The same for many, as JSON: {\"avx512f\": 10, \"others\": 1}")
         ->type_name("FILE");
     add_list(app, "--without", options->without, "What if these nodes were left out: names, or ranges like node[3-7]")
         ->type_name("NODE");
-    add_list(app, "--with", options->with, "What if there were this machine, or COUNT of them: a file or a model's name")
+    add_list(app, "--with", options->with,
+             "What if there were this machine, or COUNT of them: a file or a model's name")
         ->type_name("MODEL[:COUNT]");
     app.add_option("-o,--output", options->output, "Write each pool's level to this folder: pool-1.json, ...")
         ->type_name("FOLDER");
     app.add_option("--name", options->name, "What the levels' names begin with (pool)")->type_name("NAME");
-    add_list(app, "--allow", options->allow, "Show this feature although it does not survive a move")->type_name("FEATURE");
+    add_list(app, "--allow", options->allow, "Show this feature although it does not survive a move")
+        ->type_name("FEATURE");
     app.add_flag("--accept-unmaskable", options->accept_unmaskable,
                  "Let nodes be together that differ in what nothing can hide (arm64: PAC, BTI, CTR_EL0)");
     app.add_flag("--keep-going", options->keep_going, "Go on without what cannot be read; the exit status is then 2");
@@ -254,9 +261,10 @@ const Registration kRegistration(
     {.name = "pools",
      .order = 35,
      .summary = "Cut a fleet into groups with a level each, which keep the most",
-     .details = "One level for all is what the weakest nodes have. With several, each node keeps more: the partition is "
-                "made that keeps the most, counted over all nodes (feature values can be given). Without --pools and "
-                "without a limit, it is shown what each number of pools would keep, and which nodes hold the level down.",
+     .details =
+         "One level for all is what the weakest nodes have. With several, each node keeps more: the partition is "
+         "made that keeps the most, counted over all nodes (feature values can be given). Without --pools and "
+         "without a limit, it is shown what each number of pools would keep, and which nodes hold the level down.",
      .examples = "  cpulevel pools nodes/                           what would 1, 2, 3 pools keep?\n"
                  "  cpulevel pools nodes/ --pools 3 -o levels/\n"
                  "  cpulevel pools nodes/ --never-lose avx2,aes     as few pools as that takes\n"

@@ -122,6 +122,53 @@ class Fleet(unittest.TestCase):
         level.write_text(json.dumps(kept))
         self.assertIn("types[0]", self.done("baseline", "--update", level, "--remove", "node001", status=2).stderr)
 
+    def test_compare(self):
+        nodes = self.path / "nodes"
+        text = self.done("compare", "x86-64-v3", nodes, status=1).stdout
+        self.assertIn("x86-64-v3 on 100 nodes of 4 types", text)
+        first = text.splitlines()[2]
+        self.assertRegex(first, r"no +no +25 +node003 \(\+24\) .*lacks .*avx2")
+        self.assertIn("75 nodes can give it, 25 nodes cannot.", text)
+        answers = json.loads(self.done("compare", "x86-64-v3", nodes, "--json", status=1).stdout)
+        self.assertEqual((answers["yes"], answers["no"], answers["unknown"]), (75, 25, 0))
+        for one in answers["types"]:
+            model = MODELS[int(one["nodes"][0].split("[")[1][:3]) % 4]
+            single = json.loads(self.done("compare", "x86-64-v3", PROFILES / f"{model}.json", "--json", status=1 if model == "westmere" else 0).stdout)
+            self.assertEqual([(a["question"], a["answer"], a["missing"]) for a in one["answers"]],
+                             [(a["question"], a["answer"], a["missing"]) for a in single["answers"]])
+        self.assertIn("All of them can give it.", self.done("compare", "x86-64-v2", nodes).stdout)
+        lines = "".join(json.dumps(node(number)) + "\n" for number in range(4))
+        self.done("compare", "x86-64-v3", "-", input=lines, status=1)
+        self.done("compare", "--question", "start", "x86-64-v2", "-", input=lines)
+        tar = self.path / "one.tar"
+        subprocess.run(["tar", "-C", nodes, "-cf", tar, "000.json"], check=True)
+        self.assertIn("start on node000?", self.done("compare", "x86-64-v2", tar).stdout.replace("\n", " "))
+        for arguments, words in (((nodes, tar), "from one machine"), ((tar, nodes), "to one machine"), ((nodes, "--differences"), "one machine")):
+            self.assertIn(words, self.done("compare", "x86-64-v2", *arguments, status=2).stderr)
+        (nodes / "050.json").write_text("{")
+        self.assertIn("050.json", self.done("compare", "x86-64-v2", nodes, status=2).stderr)
+        self.assertIn("99 nodes", self.done("compare", "x86-64-v2", nodes, "--keep-going", status=2).stdout)
+
+    def test_alone_costs_is_the_same_everywhere(self):
+        nodes = self.path / "nodes"
+        told = json.loads(self.done("baseline", nodes, "--json").stdout)
+        alone = {one["node"]: set(one["features"]) for one in told["alone"]}
+        for type in range(4):
+            others = self.features(*(nodes / f"{n:03}.json" for n in range(100) if n % 4 != type))
+            self.assertEqual(alone.get(f"node{type:03} (+24)", set()), set(others) - set(told["level"]["features"]))
+        self.assertGreater(len(alone["node003 (+24)"]), 10)
+        text = self.done("baseline", nodes, "--all").stdout
+        ranked = json.loads(self.done("pools", nodes, "--json").stdout)["removals"]
+        for one in ranked:
+            self.assertEqual(set(one["gained"]), alone.get(f"node{int(one['without'][0]['nodes'][0].split('[')[1][:3]):03} (+24)", set()))
+        self.assertIn("alone costs", text)
+
+    def test_an_option_takes_one_word(self):
+        self.done("baseline", "--allow", "amx_tile", PROFILES / "zen2.json", PROFILES / "haswell.json")
+        self.done("compare", "--question", "start", "x86-64-v2", PROFILES / "zen2.json")
+        self.done("pools", "--lose-only", "avx2", PROFILES / "zen2.json")
+        self.done("export", "--for", "go=1.21", "x86-64-v2", "--to", "go")
+
     def test_pools(self):
         nodes = self.path / "nodes"
         text = self.done("pools", nodes).stdout

@@ -1,5 +1,6 @@
-// The table of docs/levelling.md, "What happens without levelling: measured": each move that killed a program, first as it
-// was (unlevelled: the machine it started on is its level), then under the level of both machines. Named after the move.
+// The table of docs/levelling.md, "What happens without levelling: measured": each move that killed a program, first as
+// it was (unlevelled: the machine it started on is its level), then under the level of both machines. Named after the
+// move.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,19 +27,30 @@ profile::XsaveLayout spr_layout() {
 
 profile::NodeProfile nehalem() { return node({.name = "nehalem", .signal_stack = 1440}); }
 profile::NodeProfile haswell() {
-    return node({.name = "haswell", .level = "x86-64-v3", .more = {"rtm", "xsaveopt"}, .xsave = intel_layout(kAvx), .signal_stack = 1808});
+    return node({.name = "haswell",
+                 .level = "x86-64-v3",
+                 .more = {"rtm", "xsaveopt"},
+                 .xsave = intel_layout(kAvx),
+                 .signal_stack = 1808});
 }
 profile::NodeProfile skylake_x() {
-    return node({.name = "skylake-x", .level = "x86-64-v4", .more = {"rtm", "xsaveopt", "xsavec"}, .xsave = intel_layout(kAvx512),
+    return node({.name = "skylake-x",
+                 .level = "x86-64-v4",
+                 .more = {"rtm", "xsaveopt", "xsavec"},
+                 .xsave = intel_layout(kAvx512),
                  .signal_stack = 3632});
 }
 profile::NodeProfile spr() {
-    return node({.name = "spr", .level = "x86-64-v4", .more = {"xsaveopt", "xsavec", "avx512_vnni", "gfni", "vaes", "amx_tile"},
-                 .xsave = spr_layout(), .signal_stack = 11952});
+    return node({.name = "spr",
+                 .level = "x86-64-v4",
+                 .more = {"xsaveopt", "xsavec", "avx512_vnni", "gfni", "vaes", "amx_tile"},
+                 .xsave = spr_layout(),
+                 .signal_stack = 11952});
 }
 
 bool has(const Level& level, std::string_view name) { return level.features.contains(id(name)); }
-std::uint32_t leaf_bit(const Level& level, std::uint32_t leaf, std::uint32_t subleaf, arch::Register reg, unsigned bit) {
+std::uint32_t leaf_bit(const Level& level, std::uint32_t leaf, std::uint32_t subleaf, arch::Register reg,
+                       unsigned bit) {
     return arch::find(level.cpuid, leaf, subleaf).value_or(arch::CpuidRegisters{}).get(reg) >> bit & 1U;
 }
 bool shows_osxsave(const Level& level) { return leaf_bit(level, 1, 0, arch::Register::ecx, 27) != 0; }
@@ -207,6 +219,21 @@ TEST(MoveUnderNamedLevel, V3BetweenHaswellAndSpr) {
     ASSERT_TRUE(v2);
     expect_masked_to_sse(*v2);
     expect_moves(*v2, spr(), nehalem());
+}
+
+// No program has found what only a kernel can use, so that none can miss it.
+TEST(Moves, WhatOnlyAKernelCanUseRefusesNobody) {
+    const Level level = unlevelled(node({.name = "old", .more = {"mtrr", "monitor", "aperfmperf"}}));
+    ASSERT_TRUE(has(level, "mtrr"));
+    const Answer answer = may_start(level, nehalem());
+    EXPECT_EQ(answer.verdict, Verdict::yes) << testing::PrintToString(answer.reasons);
+    EXPECT_TRUE(answer.missing.empty());
+    EXPECT_THAT(answer.cautions, Contains(HasSubstr("mtrr")));
+    const Level more = unlevelled(node({.name = "more", .more = {"mtrr", "rdrand"}}));
+    const Answer no = may_start(more, nehalem());
+    EXPECT_EQ(no.verdict, Verdict::no);
+    EXPECT_TRUE(no.missing.contains(id("rdrand")));
+    EXPECT_FALSE(no.missing.contains(id("mtrr")));
 }
 
 }  // namespace

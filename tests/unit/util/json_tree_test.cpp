@@ -65,6 +65,7 @@ TEST(JsonTree, SaysWhereAndWhat) {
     EXPECT_EQ(complaint("{a:1}"), "line 1, column 2: expected a key in quotation marks");
     EXPECT_EQ(complaint("[1,]"), "line 1, column 4: expected a value");
     EXPECT_EQ(complaint("{} {}"), "line 1, column 4: expected nothing more");
+    EXPECT_EQ(complaint(std::string_view("1\0\0", 3)), "line 1, column 2: expected nothing more");
     EXPECT_EQ(complaint("[\"a"), "line 1, column 2: a string without an end");
     EXPECT_EQ(complaint("[\"a\n\"]"), "line 1, column 4: a control character in a string");
     EXPECT_EQ(complaint("[\"\xc0\xaf\"]"), "line 1, column 3: bytes that are not UTF-8");
