@@ -6,7 +6,8 @@ Each round runs the work bare and then under each tool; a ratio is made of each 
 reported. The order within a round is reversed every second round, so that no tool always comes first.
 
     bench/paired.py --cpulevel build/release/src/cli/cpulevel            to the terminal
-    bench/paired.py --cpulevel ... --markdown docs/performance.md        regenerates that page
+    bench/paired.py --cpulevel ... --markdown docs/performance.md        regenerates that page, up to its first section
+    bench/paired.py --cpulevel ... --tools run,inherit                   only these
     bench/paired.py --quick                                              seconds, only to see that it works
 """
 
@@ -280,10 +281,11 @@ def page(arguments, used, missing, results):
     for work, (bare, ratios, failed) in results:
         cells = [f"failed: {failed[name]}" if name in failed else spread(ratios[name]) for name in used]
         lines.append(f"| {work.name} | {bare_cell(work, bare)} | " + " | ".join(cells) + " |")
-    lines += ["",
-              "qemu-x86_64 does not follow exec: programs that an emulated one starts run bare (unless binfmt_misc is set up for "
-              "it), so its exec figures are for one emulated parent. strace and proot show what a tracer costs that changes nothing "
-              "of the CPU's features.", ""]
+    lines.append("")
+    if any("qemu" in name for name in used):
+        lines += ["qemu-x86_64 does not follow exec: programs that an emulated one starts run bare (unless binfmt_misc is set up for "
+                  "it), so its exec figures are for one emulated parent. strace and proot show what a tracer costs that changes "
+                  "nothing of the CPU's features.", ""]
     return "\n".join(lines)
 
 
@@ -293,6 +295,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--scale", type=float, default=1.0, help="work for each run, 1.0 is about a second")
     parser.add_argument("--only", help="only the works with this text in their name")
+    parser.add_argument("--tools", metavar="TEXT,...", help="only the tools with one of these in their name")
     parser.add_argument("--quick", action="store_true", help="3 rounds of little work: to see that it works")
     parser.add_argument("--markdown", metavar="FILE", help="write the page there")
     arguments = parser.parse_args()
@@ -302,6 +305,10 @@ def main():
     if arguments.cpulevel:
         arguments.cpulevel = str(pathlib.Path(arguments.cpulevel).resolve(strict=True))
     used, missing = tools(arguments.cpulevel)
+    if arguments.tools:
+        wanted = arguments.tools.split(",")
+        used = {name: prefix for name, prefix in used.items() if any(text in name for text in wanted)}
+        missing = {name: reason for name, reason in missing.items() if any(text in name for text in wanted)}
     with tempfile.TemporaryDirectory(prefix="cpulevel-bench-") as name:
         folder = pathlib.Path(name)
         build_tools(folder)
@@ -312,6 +319,10 @@ def main():
             results.append((work, measure(work, used, arguments.rounds)))
             print(f"{work.name}: done", file=sys.stderr)
     text = page(arguments, used, missing, results)
+    if arguments.markdown and os.path.exists(arguments.markdown):
+        # What stands in sections of its own is written by hand, or by bench/stops.py.
+        _, heading, rest = pathlib.Path(arguments.markdown).read_text().partition("\n## ")
+        text += heading + rest
     if arguments.markdown:
         target = pathlib.Path(arguments.markdown)
         temporary = target.with_suffix(".new")

@@ -5,7 +5,8 @@ Counts do not depend on how busy the machine is. strace watches the supervisor (
 while a program does the same thing N times and then 3 N times; the difference, divided, is what one costs: starting and ending
 drop out.
 
-    bench/stops.py --cpulevel build/release/src/cli/cpulevel [--markdown]
+    bench/stops.py --cpulevel build/release/src/cli/cpulevel                                to the terminal
+    bench/stops.py --cpulevel ... --markdown docs/performance.md   regenerates that page's section "Stop accounting"
 """
 
 import argparse
@@ -115,9 +116,23 @@ def works(tool):
     }
 
 
+def replace_section(page, text):
+    heading = "## Stop accounting\n"
+    start = (f"{heading}Made by `bench/stops.py --markdown`: what the supervisor does for one of each, counted by `strace` while a program "
+             f"does it {FEW} and {MORE} times. Starting and ending drop out, and a busy machine changes no count.\n\n")
+    before, found, rest = page.read_text().partition(heading)
+    _, following, after = rest.partition("\n## ")
+    if not found:
+        before += "\n"
+    temporary = page.with_suffix(".new")
+    temporary.write_text(before + start + text + following + after)
+    temporary.rename(page)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cpulevel", required=True)
+    parser.add_argument("--markdown", metavar="FILE", help="write that page's section")
     parser.add_argument("--only", help="only the works with this text in their name")
     arguments = parser.parse_args()
     cpulevel = str(pathlib.Path(arguments.cpulevel).resolve(strict=True))
@@ -141,12 +156,14 @@ def main():
             rows.append(f"| {label} | {number(true_stops)} | {kinds} | {number(sum(calls.values()))} |")
             listed = sorted(calls.items(), key=lambda item: (-item[1], item[0]))
             details.append(f"- {label}: " + (", ".join(f"{number(value)} {key}" for key, value in listed) or "nothing"))
-    print("| for each | stops | which | system calls of the supervisor |\n|---|---|---|---|")
-    print("\n".join(rows))
-    print("\nThe stops:\n")
-    print("\n".join(f"- *{kind}*: {why}." for kind, why in WHY.items() if kind in seen and why))
-    print("\nThe system calls, with `ptrace` by request:\n")
-    print("\n".join(details))
+    text = "\n".join(
+        ["| for each | stops | which | system calls of the supervisor |", "|---|---|---|---|", *rows, "", "The stops:", "",
+         *(f"- *{kind}*: {why}." for kind, why in WHY.items() if kind in seen and why), "",
+         "The system calls, with `ptrace` by request:", "", *details, ""])
+    if arguments.markdown:
+        replace_section(pathlib.Path(arguments.markdown), text)
+    else:
+        print(text)
     return 0
 
 

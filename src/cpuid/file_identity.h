@@ -1,5 +1,5 @@
-// What a file is, as stat(2) tells it: another file, or another content, has another identity. The layout is that of the list in a
-// stub area (known_files.h).
+// What a file is, as stat(2) tells it: another file, or another content, has another identity. The layout is that of
+// the list in a stub area (known_files.h).
 #pragma once
 
 #include <compare>

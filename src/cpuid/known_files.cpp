@@ -11,8 +11,8 @@ namespace {
 bool makes_call(std::span<const std::byte> code, std::uint32_t number) {
     constexpr std::size_t kLoad = 5;
     constexpr std::size_t kClose = 12;
-    const std::array load{std::byte{0xb8}, static_cast<std::byte>(number & 0xffU), static_cast<std::byte>(number >> 8U & 0xffU),
-                          std::byte{0}, std::byte{0}};
+    const std::array load{std::byte{0xb8}, static_cast<std::byte>(number & 0xffU),
+                          static_cast<std::byte>(number >> 8U & 0xffU), std::byte{0}, std::byte{0}};
     constexpr std::array kSyscall{std::byte{0x0f}, std::byte{0x05}};
     while (!code.empty()) {
         const auto found = std::ranges::search(code, load);

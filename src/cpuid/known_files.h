@@ -1,8 +1,8 @@
-// Files in which there is no CPUID, for the stub of a loader's mmap (stub_area.h): mapped as code they need no stop. The list
-// lies in the stub area behind the routine that reads it (lookup_routine.h), in this layout.
+// Files in which there is no CPUID, for the stub of a loader's mmap (stub_area.h): mapped as code they need no stop.
+// The list lies in the stub area behind the routine that reads it (lookup_routine.h), in this layout.
 //
-// The file is asked who it is by the very call that the loader itself makes for each library before it maps it: a seccomp filter
-// that lets the loader work lets this pass. Whoever plans an area finds out which that is (file_call()).
+// The file is asked who it is by the very call that the loader itself makes for each library before it maps it: a
+// seccomp filter that lets the loader work lets this pass. Whoever plans an area finds out which that is (file_call()).
 #pragma once
 
 #include <cstddef>

@@ -24,7 +24,8 @@ static_assert(offsetof(FlatEntry, leaf) == 0 && offsetof(FlatEntry, match) == 4 
 static_assert(offsetof(FlatEntry, flags) == 12 && offsetof(FlatEntry, fixed) == 16 && offsetof(FlatEntry, live) == 32);
 static_assert(sizeof(FlatEntry) == 48);
 static_assert(sizeof(KnownFiles::Header) == 8 && sizeof(FileIdentity) == 40 && offsetof(FileIdentity, seconds) == 24);
-static_assert(offsetof(struct stat, st_dev) == 0 && offsetof(struct stat, st_ino) == 8 && offsetof(struct stat, st_size) == 48);
+static_assert(offsetof(struct stat, st_dev) == 0 && offsetof(struct stat, st_ino) == 8 &&
+              offsetof(struct stat, st_size) == 48);
 static_assert(offsetof(struct stat, st_mtim) == 88 && sizeof(struct stat) == 144);
 static_assert(FlatHeader::kRepeatHighest == 1 && FlatEntry::kAnySubleaf == 1 && FlatEntry::kRepeatsSubleaf == 1);
 

@@ -11,9 +11,9 @@
 
 namespace cpulevel::cpuid {
 
-// Behind it stands a second routine, for stubs of a loader's mmap (stub_area.h): called with a file's descriptor in R8D, it
-// returns with ECX 0 if the file is one of the list that lies behind the code (KnownFiles), changes RCX, R11 and the flags, and uses
-// 200 bytes of the stack.
+// Behind it stands a second routine, for stubs of a loader's mmap (stub_area.h): called with a file's descriptor in
+// R8D, it returns with ECX 0 if the file is one of the list that lies behind the code (KnownFiles), changes RCX, R11
+// and the flags, and uses 200 bytes of the stack.
 struct LookupRoutine {
     std::span<const std::byte> code;  // empty in a build for another architecture
     // Where in `code` the 32-bit displacement stands that leads to the table, relative to the byte behind itself.

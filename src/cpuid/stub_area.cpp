@@ -9,14 +9,16 @@
 //   - The flags: CPUID changes none. POPFQ gives all of them back, and they are the program's own from a moment ago, so
 //     it cannot trap (TF) or mask (AC) anything that was not so before.
 //   - Shadow stacks: the one CALL has its RET. Landing pads (ENDBR64): none is needed for direct jumps.
-//   - The moved instructions run before anything is changed or after everything is back, RSP included, so they may push, pop, and use the red zone.
+//   - The moved instructions run before anything is changed or after everything is back, RSP included, so they may
+//   push, pop, and use the red zone.
 //     Their RIP-relative operands are adjusted to the old targets; one out of reach from here makes the site left out.
 //
-// What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; 160 bytes (of a loader's mmap of code, 350)
-// below RSP (the red zone counted in) have to be there as stack, which CPUID did not need; and CPUID is a serializing
-// instruction (Intel SDM vol. 3A, 9.3), a stub is not. Its LFENCE keeps the order that "CPUID; RDTSC" is written for;
-// code that executes CPUID so that instructions which another thread has written are fetched anew (cross-modifying
-// code, 9.1.3, as in a JIT compiler's runtime) gets no such guarantee from a patched site.
+// What remains visible: the instruction pointer, in a signal's context or a debugger, can lie in the area; 160 bytes
+// (of a loader's mmap of code, 350) below RSP (the red zone counted in) have to be there as stack, which CPUID did not
+// need; and CPUID is a serializing instruction (Intel SDM vol. 3A, 9.3), a stub is not. Its LFENCE keeps the order that
+// "CPUID; RDTSC" is written for; code that executes CPUID so that instructions which another thread has written are
+// fetched anew (cross-modifying code, 9.1.3, as in a JIT compiler's runtime) gets no such guarantee from a patched
+// site.
 #include "cpuid/stub_area.h"
 
 #include <algorithm>
@@ -44,16 +46,16 @@ constexpr auto kLeave = code(0x9d,                                             /
                              0x48, 0x8d, 0xa4, 0x24, 0x80, 0x00, 0x00, 0x00);  // lea rsp, [rsp + 128]
 // SYSCALL has used up RCX and R11 (both are the kernel's by the ABI), and what follows changes no flag:
 // ECX = 0 unless PROT_EXEC (4) is in EDX. Then the file is looked up, with the stack as in the other stubs.
-constexpr auto kMapCall = code(0x0f, 0x05,                                     // syscall
-                               0x48, 0x8d, 0x0c, 0xd5, 0, 0, 0, 0,             // lea rcx, [rdx * 8]
-                               0x48, 0x8d, 0x0c, 0x8d, 0, 0, 0, 0,             // lea rcx, [rcx * 4]: PROT_EXEC is bit 7
-                               0x0f, 0xbe, 0xc9,                               // movsx ecx, cl
-                               0x0f, 0xb6, 0xcd,                               // movzx ecx, ch
-                               0x67, 0xe3, 0x18,                               // jecxz behind the hlt
-                               0x48, 0x8d, 0x64, 0x24, 0x80,                   // lea rsp, [rsp - 128]
-                               0x9c,                                           // pushfq
-                               0xe8);                                          // call, to be followed by a displacement
-constexpr auto kMapCallEnd = code(0x9d,                                             // popfq
+constexpr auto kMapCall = code(0x0f, 0x05,                          // syscall
+                               0x48, 0x8d, 0x0c, 0xd5, 0, 0, 0, 0,  // lea rcx, [rdx * 8]
+                               0x48, 0x8d, 0x0c, 0x8d, 0, 0, 0, 0,  // lea rcx, [rcx * 4]: PROT_EXEC is bit 7
+                               0x0f, 0xbe, 0xc9,                    // movsx ecx, cl
+                               0x0f, 0xb6, 0xcd,                    // movzx ecx, ch
+                               0x67, 0xe3, 0x18,                    // jecxz behind the hlt
+                               0x48, 0x8d, 0x64, 0x24, 0x80,        // lea rsp, [rsp - 128]
+                               0x9c,                                // pushfq
+                               0xe8);                               // call, to be followed by a displacement
+constexpr auto kMapCallEnd = code(0x9d,                             // popfq
                                   0x48, 0x8d, 0xa4, 0x24, 0x80, 0x00, 0x00, 0x00,  // lea rsp, [rsp + 128]
                                   0x67, 0xe3, 0x01,                                // jecxz behind the next
                                   0xf4);                                           // hlt
@@ -214,7 +216,8 @@ StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_add
                         std::span<const PlacedPatch> sites, const KnownFiles& files) {
     if (!FlatTable::view(table)) throw std::invalid_argument("a stub area was asked for with a table that is none");
     if (area_address % kPageSize != 0) throw std::invalid_argument("a stub area was asked for inside of a page");
-    if (size < stub_area_size(table, 0)) throw std::invalid_argument("a stub area was asked for without room for its table");
+    if (size < stub_area_size(table, 0))
+        throw std::invalid_argument("a stub area was asked for without room for its table");
     StubPlan plan;
     plan.at = area_address;
     plan.bytes.reserve(std::min(size, stub_area_size(table, sites.size())));

@@ -1,5 +1,5 @@
-// The plan for answering a module's CPUID instructions from memory: which bytes an area of ours holds, and which bytes of
-// the module become jumps to it. Pure: installing it is somebody else's (the ptrace engine writes it into a stopped
+// The plan for answering a module's CPUID instructions from memory: which bytes an area of ours holds, and which bytes
+// of the module become jumps to it. Pure: installing it is somebody else's (the ptrace engine writes it into a stopped
 // tracee; an engine inside of a program could do the same).
 //
 // An area holds the level's table (flat_table.h), one routine that looks an answer up, and a short stub for each site:
@@ -8,8 +8,9 @@
 // real CPUID that LIVE fields need faults as any other and is answered by the tracer.
 //
 // The loader's mmap calls (SiteScan::map_call_patches) get stubs of another kind: the call is done there, and where it
-// asked for executable memory, a HLT behind it tells whoever watches for #GP that code may have arrived. Mappings without code
-// cost nothing but the jump, and those of files in which no CPUID is (known_files.h) one system call more. With nobody to watch, no plan should have any.
+// asked for executable memory, a HLT behind it tells whoever watches for #GP that code may have arrived. Mappings
+// without code cost nothing but the jump, and those of files in which no CPUID is (known_files.h) one system call more.
+// With nobody to watch, no plan should have any.
 #pragma once
 
 #include <cstddef>
@@ -42,15 +43,15 @@ struct StubRoom {
 
 struct StubPlan {
     std::uint64_t at = 0;
-    std::vector<std::byte> bytes;         // to be written at `at`, readable and executable
-    std::vector<TextWrite> jumps;         // to be written after that
-    std::vector<std::uint64_t> left_out;  // addresses of sites that cannot be served (too far away, or no room)
-    std::vector<std::uint64_t> map_stops; // addresses of the HLT in the stubs of map calls
-    StubRoom room;                        // afterwards
+    std::vector<std::byte> bytes;          // to be written at `at`, readable and executable
+    std::vector<TextWrite> jumps;          // to be written after that
+    std::vector<std::uint64_t> left_out;   // addresses of sites that cannot be served (too far away, or no room)
+    std::vector<std::uint64_t> map_stops;  // addresses of the HLT in the stubs of map calls
+    StubRoom room;                         // afterwards
 };
 
-// An upper bound of the bytes needed for `sites` patches: for an area with its table (a multiple of the page size), and for
-// further stubs alone.
+// An upper bound of the bytes needed for `sites` patches: for an area with its table (a multiple of the page size), and
+// for further stubs alone.
 [[nodiscard]] std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites);
 [[nodiscard]] std::size_t stubs_size(std::size_t sites);
 
@@ -65,8 +66,8 @@ inline constexpr std::size_t kLongestStub = 96;  // bytes, at most
 // Stubs of a further module in the room that an area has left.
 [[nodiscard]] StubPlan plan_more_stubs(const StubRoom& room, std::span<const PlacedPatch> sites);
 
-// The stub for this site at `address`, where the lookup routine is at `routine`; nothing if something that it must reach is
-// too far, or the patch is not what patch.h says.
+// The stub for this site at `address`, where the lookup routine is at `routine`; nothing if something that it must
+// reach is too far, or the patch is not what patch.h says.
 [[nodiscard]] std::optional<std::vector<std::byte>> site_stub(std::uint64_t address, std::uint64_t routine,
                                                               const PlacedPatch& site);
 

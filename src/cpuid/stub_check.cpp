@@ -37,16 +37,17 @@ std::optional<FoundArea> inspect_stub_area(std::span<const std::byte> area, std:
     FoundArea found;
     found.table_size = view->header().size;
     found.routine_offset = (found.table_size + kAlignment - 1) / kAlignment * kAlignment;
-    if (found.routine_offset > area.size() || area.size() - found.routine_offset < routine.code.size()) return std::nullopt;
+    if (found.routine_offset > area.size() || area.size() - found.routine_offset < routine.code.size())
+        return std::nullopt;
 
     constexpr std::size_t kDisplacement = 4;
     const auto code = area.subspan(found.routine_offset, routine.code.size());
     const std::size_t behind = routine.table_displacement + kDisplacement;
     std::int32_t displacement = 0;
     std::memcpy(&displacement, &code[routine.table_displacement], kDisplacement);
-    const bool same_code = std::ranges::equal(code.first(routine.table_displacement),
-                                              routine.code.first(routine.table_displacement)) &&
-                           std::ranges::equal(code.subspan(behind), routine.code.subspan(behind));
+    const bool same_code =
+        std::ranges::equal(code.first(routine.table_displacement), routine.code.first(routine.table_displacement)) &&
+        std::ranges::equal(code.subspan(behind), routine.code.subspan(behind));
     const bool leads_to_table = displacement == -static_cast<std::int64_t>(found.routine_offset + behind);
     if (!same_code || !leads_to_table) return std::nullopt;
     found.file_count = found.routine_offset + routine.code.size() + offsetof(KnownFiles::Header, count);

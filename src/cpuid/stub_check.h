@@ -1,6 +1,6 @@
-// Stub areas found in a process, for who takes a process up that was levelled before. They are memory of that process, which
-// may have written anything there: an area or a stub is believed only if it is byte for byte what stub_area.h would
-// write. Pure.
+// Stub areas found in a process, for who takes a process up that was levelled before. They are memory of that process,
+// which may have written anything there: an area or a stub is believed only if it is byte for byte what stub_area.h
+// would write. Pure.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,8 @@ struct FoundArea {
 [[nodiscard]] std::optional<std::vector<std::byte>> fitted_table(std::span<const std::byte> table, std::size_t size);
 
 // `area` begins where an area might begin, and may be longer. Nothing if table or routine are not ours.
-[[nodiscard]] std::optional<FoundArea> inspect_stub_area(std::span<const std::byte> area, std::span<const std::byte> table);
+[[nodiscard]] std::optional<FoundArea> inspect_stub_area(std::span<const std::byte> area,
+                                                         std::span<const std::byte> table);
 
 // Is what begins at `stub` (bytes of the area from the jump's target on) the stub of this site?
 [[nodiscard]] bool is_stub_of(const PlacedPatch& site, std::span<const std::byte> stub, std::uint64_t stub_address,

@@ -21,10 +21,10 @@ namespace cpulevel::engine::ptrace {
 
 namespace {
 
-constexpr std::uint64_t kAtBase = 7;           // where the interpreter is; <linux/auxvec.h>
-constexpr std::uint64_t kAtEntry = 9;          // where the program, not its interpreter, starts
-constexpr std::uint64_t kAtVdso = 33;          // AT_SYSINFO_EHDR
-constexpr std::uint64_t kBelowStack = 512;     // the map's place: below the stack pointer, beyond any red zone
+constexpr std::uint64_t kAtBase = 7;        // where the interpreter is; <linux/auxvec.h>
+constexpr std::uint64_t kAtEntry = 9;       // where the program, not its interpreter, starts
+constexpr std::uint64_t kAtVdso = 33;       // AT_SYSINFO_EHDR
+constexpr std::uint64_t kBelowStack = 512;  // the map's place: below the stack pointer, beyond any red zone
 
 std::string program_path(pid_t pid) {
     std::array<char, 4096> path;
@@ -90,11 +90,11 @@ void Supervisor::level_program(Thread& thread) {
     const auto interpreter = stack->vector.find(kAtBase).value_or(0);
     const auto entry = stack->vector.find(kAtEntry).value_or(0);
     const auto security = policy_.security_bits.find(registers->abi());
-    inherit::ExecOutcome outcome = inherit::after_exec(
-        marks,
-        {registers->abi(), std::move(stack->vector), record.secure,
-         security == policy_.security_bits.end() ? inherit::HwcapWords{} : security->second},
-        policy_.imposed);
+    inherit::ExecOutcome outcome =
+        inherit::after_exec(marks,
+                            {registers->abi(), std::move(stack->vector), record.secure,
+                             security == policy_.security_bits.end() ? inherit::HwcapWords{} : security->second},
+                            policy_.imposed);
     space.marks = std::move(outcome.marks);
     for (const inherit::AuxEdit& edit : outcome.edits) set_entry(stack->bytes, size, edit.type, edit.value);
     if (!outcome.edits.empty() && !write_memory(pid, stack->at, stack->bytes)) {
@@ -117,9 +117,9 @@ void Supervisor::level_program(Thread& thread) {
     for (CodeModule& module : starting->modules) module.asks = module.asks && filters == Filters::none;
     ExecStub::Tasks& tasks = starting->tasks;
     tasks = {.set_aux_vector = policy_.set_saved_vector && !record.edits.empty(),
-                          .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting,
-                          .areas = {},
-                          .name_areas = policy_.name_areas};
+             .arm_cpuid_faulting = policy_.method == CpuidMethod::faulting,
+             .areas = {},
+             .name_areas = policy_.name_areas};
     for (std::size_t i = 0; i < std::min(tasks.areas.size(), starting->modules.size()); ++i) {
         tasks.areas[i] = {starting->modules[i].below, starting->modules[i].area_size};
     }
@@ -127,7 +127,8 @@ void Supervisor::level_program(Thread& thread) {
     thread.filters_suspended = filters == Filters::suspended;
     if (filters == Filters::in_force) {
         if (tasks.set_aux_vector) {
-            record.problem = "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
+            record.problem =
+                "it runs under a seccomp filter: its stack is levelled, but /proc/PID/auxv is the machine's own";
         }
         tasks.set_aux_vector = false;
         tasks.areas = {};
@@ -207,8 +208,8 @@ Result<void> Supervisor::follow_vector(pid_t pid, AddressSpace& space, const Reg
 }
 
 // Root's tracer may switch the tracee's filters off for the few instructions of the stub (PTRACE_O_SUSPEND_SECCOMP,
-// needs CAP_SYS_ADMIN); they are on again before the program's first instruction. Where that is possible, so is asking for
-// a filter (both come with CONFIG_CHECKPOINT_RESTORE), and nearly no program has one.
+// needs CAP_SYS_ADMIN); they are on again before the program's first instruction. Where that is possible, so is asking
+// for a filter (both come with CONFIG_CHECKPOINT_RESTORE), and nearly no program has one.
 Supervisor::Filters Supervisor::suspend_filters(pid_t pid) {
     if (can_suspend_filters_ == true) {
         struct {
@@ -220,8 +221,8 @@ Supervisor::Filters Supervisor::suspend_filters(pid_t pid) {
         if (!has_more && (errno == ENOENT || (errno == EINVAL && own_filters_ == 0))) return Filters::none;
     }
     if (can_suspend_filters_ != false) {
-        can_suspend_filters_ = ::ptrace(PTRACE_SETOPTIONS, pid, nullptr,
-                                        std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
+        can_suspend_filters_ =
+            ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, std::bit_cast<void*>(options() | PTRACE_O_SUSPEND_SECCOMP)) == 0;
     }
     if (can_suspend_filters_ == true) return Filters::suspended;
     return count_filters(pid) > own_filters_ ? Filters::in_force : Filters::none;

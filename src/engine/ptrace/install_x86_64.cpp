@@ -19,7 +19,7 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kNear = 4 * kPage;  // sites closer than this are read together
 
 struct Spot {
-    std::uint64_t address = 0;  // of the instruction
+    std::uint64_t address = 0;                // of the instruction
     const cpuid::SitePatch* patch = nullptr;  // null: can only be a trap
     PlantedTrap::Kind kind = PlantedTrap::Kind::cpuid;
     bool verified = false;
@@ -39,7 +39,8 @@ std::optional<std::uint64_t> place(const CodeModule& module, std::uint64_t file_
 // `calls`: also what maps libraries.
 std::vector<Spot> find_spots(const CodeModule& module, bool calls) {
     std::vector<Spot> spots;
-    const auto add = [&](std::span<const cpuid::Site> sites, std::span<const cpuid::SitePatch> patches, PlantedTrap::Kind kind) {
+    const auto add = [&](std::span<const cpuid::Site> sites, std::span<const cpuid::SitePatch> patches,
+                         PlantedTrap::Kind kind) {
         for (const cpuid::Site& site : sites) {
             const auto address = place(module, site.file_offset, cpuid::SitePatch::kSiteLength);
             if (!address) continue;
@@ -102,7 +103,8 @@ class Stretch {
         }
     }
     [[nodiscard]] std::span<const std::byte> at(std::uint64_t address) const {
-        return address - start_ >= bytes_.size() ? std::span<const std::byte>{} : std::span(bytes_).subspan(address - start_);
+        return address - start_ >= bytes_.size() ? std::span<const std::byte>{}
+                                                 : std::span(bytes_).subspan(address - start_);
     }
     [[nodiscard]] std::span<const std::byte> before(std::uint64_t address) const {
         return std::span(bytes_).first(std::min<std::size_t>(address - start_, bytes_.size()));
@@ -119,7 +121,8 @@ class Stretch {
             std::uint64_t end = edits_[i].second;
             while (++i < edits_.size() && edits_[i].first / kPage <= (end - 1) / kPage + 1) end = edits_[i].second;
             const auto part = std::span(bytes_).subspan(first - start_, end - first);
-            if (::pwrite(memory, part.data(), part.size(), static_cast<off_t>(first)) != static_cast<ssize_t>(part.size())) {
+            if (::pwrite(memory, part.data(), part.size(), static_cast<off_t>(first)) !=
+                static_cast<ssize_t>(part.size())) {
                 return false;
             }
         }
@@ -132,17 +135,17 @@ class Stretch {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> edits_;
 };
 
-// Writes the stubs for `patches`, into the module's own area, then into what other areas have left. What was planned and
-// written is appended to `jumps` and `stops`.
-void write_stubs(int memory, std::span<const std::byte> table, const cpuid::KnownFiles& files, const CodeModule& module, AddressSpace& space,
-                 std::vector<std::byte>* area_content, std::vector<cpuid::PlacedPatch> patches, std::vector<cpuid::TextWrite>& jumps,
-                 std::vector<PlantedTrap>& stops) {
+// Writes the stubs for `patches`, into the module's own area, then into what other areas have left. What was planned
+// and written is appended to `jumps` and `stops`.
+void write_stubs(int memory, std::span<const std::byte> table, const cpuid::KnownFiles& files, const CodeModule& module,
+                 AddressSpace& space, std::vector<std::byte>* area_content, std::vector<cpuid::PlacedPatch> patches,
+                 std::vector<cpuid::TextWrite>& jumps, std::vector<PlantedTrap>& stops) {
     const auto take = [&](cpuid::StubPlan plan) -> std::optional<cpuid::StubRoom> {
         if (plan.jumps.empty() && module.area == 0) return std::nullopt;
         if (area_content != nullptr && module.area != 0) {
             *area_content = std::move(plan.bytes);
         } else if (::pwrite(memory, plan.bytes.data(), plan.bytes.size(), static_cast<off_t>(plan.at)) !=
-            static_cast<ssize_t>(plan.bytes.size())) {
+                   static_cast<ssize_t>(plan.bytes.size())) {
             return std::nullopt;
         }
         jumps.insert(jumps.end(), plan.jumps.begin(), plan.jumps.end());
@@ -181,9 +184,10 @@ std::size_t end_of_group(std::span<const Spot> spots, std::size_t first) {
 PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module,
                                 std::vector<std::byte>* area_content) const {
     PlantingCounts counts;
-    counts.undecided = static_cast<std::size_t>(std::ranges::count_if(module.file->scan->undecided, [&](const cpuid::Site& site) {
-        return place(module, site.file_offset, 2).has_value();
-    }));
+    counts.undecided =
+        static_cast<std::size_t>(std::ranges::count_if(module.file->scan->undecided, [&](const cpuid::Site& site) {
+            return place(module, site.file_offset, 2).has_value();
+        }));
     // What was mapped here before is gone, and its traps with it.
     for (const CodeModule::Mapping& mapping : module.mappings) {
         const auto gone = [&](const auto& each) { return each.address >= mapping.start && each.address < mapping.end; };
@@ -208,7 +212,8 @@ PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, cons
             spot.verified = holds_the_instruction(stretches[stretch].at(spot.start()), spot);
             if (!spot.verified) {
                 ++counts.undecided;
-            } else if (spot.kind == PlantedTrap::Kind::map_call && is_mprotect(stretches[stretch].before(spot.address))) {
+            } else if (spot.kind == PlantedTrap::Kind::map_call &&
+                       is_mprotect(stretches[stretch].before(spot.address))) {
                 spot.verified = false;
             } else if (spot.patch != nullptr) {
                 patches.push_back({spot.patch, spot.start()});
@@ -220,7 +225,8 @@ PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, cons
     std::vector<PlantedTrap> planted;
     const cpuid::KnownFiles files{.call = module.asks ? module.file->file_call : cpuid::KnownFiles::kNoCall,
                                   .files = without_cpuid_};
-    if (!table_.empty()) write_stubs(memory, table_, files, module, space, area_content, std::move(patches), jumps, planted);
+    if (!table_.empty())
+        write_stubs(memory, table_, files, module, space, area_content, std::move(patches), jumps, planted);
     std::ranges::sort(jumps, {}, &cpuid::TextWrite::address);
     space.traps.insert(space.traps.end(), planted.begin(), planted.end());
 

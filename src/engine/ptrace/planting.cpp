@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::uint64_t kMaximumFile = 1ULL << 30U;  // bytes; larger executables are left alone and counted
 constexpr std::size_t kMaximumFiles = 4096;          // remembered
-constexpr std::size_t kRoomForLibraries = 64U << 10U; // bytes of address space in a loader's area; a stub takes 64 or 80
+constexpr std::size_t kRoomForLibraries = 64U
+                                          << 10U;  // bytes of address space in a loader's area; a stub takes 64 or 80
 
 std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
     std::vector<std::byte> bytes(size);
@@ -45,7 +46,9 @@ std::uint32_t find_file_call(int fd, const cpuid::SiteScan& scan) {
         std::vector<std::byte> code(std::min(text.size, kMost));
         const ssize_t got = ::pread(fd, code.data(), code.size(), static_cast<off_t>(text.offset));
         if (got <= 0) continue;
-        if (const std::uint32_t call = cpuid::file_call(std::span(code).first(static_cast<std::size_t>(got))); call != 0) return call;
+        if (const std::uint32_t call = cpuid::file_call(std::span(code).first(static_cast<std::size_t>(got)));
+            call != 0)
+            return call;
     }
     return cpuid::KnownFiles::kNoCall;
 }
@@ -72,7 +75,7 @@ PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
 
 // The file at a path of /proc, which is asked for once: one that was seen before is not opened again.
 std::shared_ptr<const KnownFile> Planter::known_file(const char* path, cpuid::FileIdentity* identity_there) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) return nullptr;
     const cpuid::FileIdentity identity = identity_of(status);
     if (identity_there != nullptr) *identity_there = identity;
@@ -86,7 +89,7 @@ std::shared_ptr<const KnownFile> Planter::known_file(const char* path, cpuid::Fi
 // Null: it could not be opened now, or is another one by now.
 std::shared_ptr<const KnownFile> Planter::examine(const char* path, const cpuid::FileIdentity& identity) const {
     const Fd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    struct stat status {};
+    struct stat status{};
     if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || identity_of(status) != identity) return nullptr;
     auto file = std::make_shared<KnownFile>();
     const std::string name = file_name(fd.get());
@@ -152,7 +155,8 @@ std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t entry,
         place(*program, entry - program->file->scan->layout.entry);
     }
     if (interpreter_base == 0) return modules;
-    if (CodeModule* const loader = interpreter.empty() ? nullptr : add(fmt::format("/proc/{}/root{}", pid, interpreter))) {
+    if (CodeModule* const loader =
+            interpreter.empty() ? nullptr : add(fmt::format("/proc/{}/root{}", pid, interpreter))) {
         loader->loads = true;
         place(*loader, interpreter_base);
         if (!loader->mappings.empty()) {

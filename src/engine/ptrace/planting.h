@@ -16,7 +16,8 @@
 // Libraries: the dynamic loader maps them by mmap. Its own system call instruction for that (proved by find_sites too)
 // becomes a jump to a stub in our area that does the call, and stops by a HLT only where that mapped code: the new mapping's
 // sites are changed before the loader goes on. Where the call cannot be moved (i386) it gets a trap, `F4 05` or `F4 80`, and the
-// supervisor has it done at another system call instruction (in the vdso). No stop for any other mmap, and nothing
+// supervisor has it done at another system call instruction (in the vdso). No stop for any other mmap, none for the code of a file
+// that is known to have no CPUID (cpuid/known_files.h), and nothing
 // stays behind in the process but bytes that can be written back (a seccomp filter could not be taken away again).
 #pragma once
 

@@ -5,8 +5,8 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <ranges>
 #include <utility>
@@ -24,8 +24,8 @@ namespace {
 constexpr std::uint64_t kPage = 4096;
 constexpr std::byte kTrap{0xcc}, kFirst{0x0f}, kJump{0xe9};
 
-// Where the area of a module may lie: under the module. The kernel may have put its own pages there, vdso and what belongs
-// to it: then under those, with room for some more of them.
+// Where the area of a module may lie: under the module. The kernel may have put its own pages there, vdso and what
+// belongs to it: then under those, with room for some more of them.
 std::uint64_t place_below(std::uint64_t module, std::uint64_t vdso, std::uint64_t size) {
     constexpr std::uint64_t kNear = 16U << 20U;
     constexpr std::uint64_t kKernelPages = 32 * kPage;
@@ -51,10 +51,10 @@ QuickStub::QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks) 
         if (area.size != 0) append_area(area, tasks.name_areas);
     }
     // As the kernel starts a program: no register has anything, nor has a flag.
-    append({0x31, 0xc0, 0x31, 0xc9, 0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff, 0x31, 0xed,                 // xor of eax to edi, ebp
-            0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xdb,                 // and of r8d to r11d
-            0x68, 0x02, 0x02, 0, 0,                                                                 // push $IF
-            0x9d});                                                                                 // popfq
+    append({0x31, 0xc0, 0x31, 0xc9, 0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff, 0x31, 0xed,  // xor of eax to edi, ebp
+            0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xdb,  // and of r8d to r11d
+            0x68, 0x02, 0x02, 0,    0,                                               // push $IF
+            0x9d});                                                                  // popfq
     jump_ = size_;
     append({0xe9});
     append_number(value(entry) - (value(at) + size_ + 4), 4);
@@ -72,18 +72,29 @@ void QuickStub::append_area(const Area& area, bool named) {
     append_number(area.address, 8);
     append({0xbe});  // mov $size, %esi
     append_number(area.size, 4);
-    append({0xba, PROT_READ | PROT_WRITE, 0, 0, 0,        // mov $(R|W), %edx
-            0x41, 0xba, kHowLow, 0, kNoReplace, 0,        // mov $how, %r10d
-            0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,     // mov $-1, %r8
-            0x45, 0x31, 0xc9,                             // xor %r9d, %r9d
-            0xb8, 0x09, 0, 0, 0,                          // mov $9 (mmap), %eax
-            0x0f, 0x05,                                   // syscall
-            0x48, 0x39, 0xf8});                           // cmp %rdi, %rax
+    append({0xba,       PROT_READ | PROT_WRITE,
+            0,          0,
+            0,  // mov $(R|W), %edx
+            0x41,       0xba,
+            kHowLow,    0,
+            kNoReplace, 0,  // mov $how, %r10d
+            0x49,       0xc7,
+            0xc0,       0xff,
+            0xff,       0xff,
+            0xff,  // mov $-1, %r8
+            0x45,       0x31,
+            0xc9,  // xor %r9d, %r9d
+            0xb8,       0x09,
+            0,          0,
+            0,                 // mov $9 (mmap), %eax
+            0x0f,       0x05,  // syscall
+            0x48,       0x39,
+            0xf8});  // cmp %rdi, %rax
     fail_unless_zero();
     append({0x48, 0x89, 0xfa,  // mov %rdi, %rdx
             0x48, 0xbe});      // mov $content, %rsi
     append_number(area.content_at, 8);
-    append({0xb9});            // mov $its size, %ecx
+    append({0xb9});  // mov $its size, %ecx
     append_number(area.content_size, 4);
     append({0xf3, 0xa4,        // rep movsb
             0x48, 0x89, 0xd7,  // mov %rdx, %rdi
@@ -95,15 +106,15 @@ void QuickStub::append_area(const Area& area, bool named) {
             0x85, 0xc0});                          // test %eax, %eax
     fail_unless_zero();
     if (!named) return;
-    append({0x48, 0x89, 0xfa,        // mov %rdi, %rdx
-            0x41, 0xba});            // mov $size, %r10d
+    append({0x48, 0x89, 0xfa,  // mov %rdi, %rdx
+            0x41, 0xba});      // mov $size, %r10d
     append_number(area.size, 4);
-    append({0x49, 0x89, 0xe8,        // mov %rbp, %r8: the name
-            0x31, 0xf6,              // xor %esi, %esi: PR_SET_VMA_ANON_NAME
-            0xbf});                  // mov $PR_SET_VMA, %edi
+    append({0x49, 0x89, 0xe8,  // mov %rbp, %r8: the name
+            0x31, 0xf6,        // xor %esi, %esi: PR_SET_VMA_ANON_NAME
+            0xbf});            // mov $PR_SET_VMA, %edi
     append_number(PR_SET_VMA, 4);
-    append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
-            0x0f, 0x05});            // syscall
+    append({0xb8, 0x9d, 0, 0, 0,  // mov $157 (prctl), %eax
+            0x0f, 0x05});         // syscall
 }
 
 void QuickStub::fail_unless_zero() {
@@ -129,14 +140,16 @@ void QuickStub::prepare(Registers& registers, RemoteAddress map, FilterCookie co
 
 // Everything at PTRACE_EVENT_EXEC. False: nothing is changed, and the program is to be started as usual.
 bool Supervisor::start_quickly(Thread& thread, const Registers& registers, NewProgram& program) {
-    const auto loader = std::ranges::find_if(program.modules, [](const CodeModule& each) { return each.loads && each.slack != 0; });
+    const auto loader =
+        std::ranges::find_if(program.modules, [](const CodeModule& each) { return each.loads && each.slack != 0; });
     if (loader == program.modules.end() || program.modules.size() > ExecStub::kAreas || thread.filters_suspended ||
         program.tasks.arm_cpuid_faulting || !program.record.problem.empty() || !program.memory.valid()) {
         return false;
     }
     constexpr std::size_t kBelowStack = 512;
     std::array<std::vector<std::byte>, ExecStub::kAreas> contents;
-    QuickStub::Tasks tasks{.set_aux_vector = program.tasks.set_aux_vector, .name_areas = program.tasks.name_areas, .areas = {}};
+    QuickStub::Tasks tasks{
+        .set_aux_vector = program.tasks.set_aux_vector, .name_areas = program.tasks.name_areas, .areas = {}};
     AddressSpace& space = *thread.space;
     PlantingCounts counts;
     const auto give_up = [&] {
@@ -182,7 +195,8 @@ bool Supervisor::start_quickly(Thread& thread, const Registers& registers, NewPr
 void Supervisor::undo_installation(const Fd& memory, AddressSpace& space) {
     for (const ReplacedSite& site : space.jumps) write_text(memory, RemoteAddress{site.address}, site.original);
     for (const PlantedTrap& trap : space.traps) {
-        if (trap.kind != PlantedTrap::Kind::map_stop) write_text(memory, RemoteAddress{trap.address}, std::span(&kFirst, 1));
+        if (trap.kind != PlantedTrap::Kind::map_stop)
+            write_text(memory, RemoteAddress{trap.address}, std::span(&kFirst, 1));
     }
     space.jumps.clear();
     space.traps.clear();

@@ -30,10 +30,10 @@ struct ExecRecord {
 class RunLog {
    public:
     struct Options {
-        bool verbose = false;           // lines to `verbose_to`
+        bool verbose = false;  // lines to `verbose_to`
         Fd verbose_to;
-        std::string report_path;        // empty: no report
-        int problems_to = -1;           // where the front hears of what is not covered: "w" and a line each
+        std::string report_path;  // empty: no report
+        int problems_to = -1;     // where the front hears of what is not covered: "w" and a line each
         std::string level_name, method;
         std::vector<std::string> command;
         Coverage coverage;
@@ -65,7 +65,7 @@ class RunLog {
     Options options_;
     std::optional<TreeRecord> record_;
     TreeCounters unpublished_;
-    std::vector<ExecRecord> execs_;         // the first kMostExecs
+    std::vector<ExecRecord> execs_;                    // the first kMostExecs
     std::map<std::string, std::uint64_t> trap_sites_;  // "module+offset" -> count
     std::map<pid_t, std::vector<Module>> modules_;
     std::vector<std::string> problems_;

@@ -19,8 +19,8 @@ namespace cpulevel::engine::ptrace {
 
 namespace {
 
-constexpr int kSyscallStop = SIGTRAP | 0x80;  // with PTRACE_O_TRACESYSGOOD
-constexpr std::uint64_t kCloneVm = 0x100;      // CLONE_VM, <linux/sched.h>
+constexpr int kSyscallStop = SIGTRAP | 0x80;     // with PTRACE_O_TRACESYSGOOD
+constexpr std::uint64_t kCloneVm = 0x100;        // CLONE_VM, <linux/sched.h>
 constexpr std::uint64_t kCloneVfork = 0x4000;    // CLONE_VFORK
 constexpr std::uint64_t kCloneThread = 0x10000;  // CLONE_THREAD
 
@@ -53,8 +53,8 @@ std::uint64_t clone_flags(const Thread& parent, const Registers& registers) {
 }  // namespace
 
 std::uint64_t Supervisor::options() const {
-    std::uint64_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                            PTRACE_O_TRACECLONE;
+    std::uint64_t options =
+        PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
     // Only with a filter of ours: a program's own filter that says "ask the tracer" gets ENOSYS where there is none.
     if (policy_.watch_calls) options |= PTRACE_O_TRACESECCOMP;
     if (options_.kill_tree_with_us) options |= PTRACE_O_EXITKILL;
@@ -288,8 +288,8 @@ void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
     }
 }
 
-// The front stopped with the program; who continued or killed the program need not have continued the front. One that is
-// running must not be sent anything: the signal could arrive after the next stop, and undo that.
+// The front stopped with the program; who continued or killed the program need not have continued the front. One that
+// is running must not be sent anything: the signal could arrive after the next stop, and undo that.
 void Supervisor::continue_front() {
     const auto stat = read_proc_stat(options_.front);
     if (stat && stat->state == 'T') ::kill(options_.front, SIGCONT);

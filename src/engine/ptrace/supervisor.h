@@ -9,7 +9,8 @@
 // inherit/marks.h, and written back. Then a stub of a few instructions, written for a moment over the program's
 // entry, sets the saved vector (/proc/PID/auxv) and arms CPUID faulting from inside: both are things that a process
 // can do only to itself. The stub ends in a trap; the entry and the registers are put back; the program starts. So an
-// exec costs two stops. Where CPUID does not fault, traps are planted instead (planting.h).
+// exec costs two stops, and one where all that can be done beforehand (quick_start.h). Where CPUID does not fault, traps
+// are planted instead (planting.h).
 //
 // What we do at a CPUID. It arrives as a SIGSEGV that the program must never see: the registers are answered from the
 // level's table, and the thread goes on behind the instruction. Every other signal is delivered untouched.

@@ -19,9 +19,9 @@ TEST(KnownFiles, FindsTheCallThatALoaderAsksBy) {
 
 TEST(KnownFiles, TakesNoOtherCallForIt) {
     EXPECT_EQ(file_call({}), KnownFiles::kNoCall);
-    EXPECT_EQ(file_call(bytes({0xb8, 5, 0, 0, 0})), KnownFiles::kNoCall);                                       // the end
-    EXPECT_EQ(file_call(bytes({0xb8, 5, 0, 0, 0, 0xc3, 0x90, 0x90, 0x90})), KnownFiles::kNoCall);               // returned
-    EXPECT_EQ(file_call(bytes({0xb8, 5, 0, 1, 0, 0x0f, 0x05})), KnownFiles::kNoCall);                           // another number
+    EXPECT_EQ(file_call(bytes({0xb8, 5, 0, 0, 0})), KnownFiles::kNoCall);                          // the end
+    EXPECT_EQ(file_call(bytes({0xb8, 5, 0, 0, 0, 0xc3, 0x90, 0x90, 0x90})), KnownFiles::kNoCall);  // returned
+    EXPECT_EQ(file_call(bytes({0xb8, 5, 0, 1, 0, 0x0f, 0x05})), KnownFiles::kNoCall);              // another number
     Bytes far(64, std::byte{0x90});
     far[0] = std::byte{0xb8};
     far[1] = std::byte{5};

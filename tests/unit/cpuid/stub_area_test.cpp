@@ -360,12 +360,14 @@ TEST_F(StubArea, ServesManySites) {
     }
 }
 
-// What stands before the site moves where what stands behind cannot: `mov eax, leaf; cpuid`, and an operand of the lead.
+// What stands before the site moves where what stands behind cannot: `mov eax, leaf; cpuid`, and an operand of the
+// lead.
 TEST_F(StubArea, RunsWhatLeadsToTheSiteFirst) {
     const NamedTable table = table_of("intel", intel_host(), "");
     const auto view = FlatTable::view(table.bytes);
     SitePatch patch;
-    const Bytes code = bytes({0x44, 0x8b, 0x05, 0, 0, 0, 0, 0xb8, 0x07, 0, 0, 0, 0x0f, 0xa2});  // mov r8d, [rip + d]; mov eax, 7
+    const Bytes code =
+        bytes({0x44, 0x8b, 0x05, 0, 0, 0, 0, 0xb8, 0x07, 0, 0, 0, 0x0f, 0xa2});  // mov r8d, [rip + d]; mov eax, 7
     std::ranges::copy(code, patch.original.begin());
     patch.length = static_cast<std::uint8_t>(code.size());
     patch.site = 12;
@@ -429,8 +431,8 @@ TEST_F(StubArea, DoesALoadersCallAndStopsForCodeOnly) {
     Arena::write(plan.at, plan.bytes);
     Arena::write(code_, plan.jumps[0].bytes);
     map_stop_at = plan.map_stops[0];
-    struct sigaction action {};
-    struct sigaction before {};
+    struct sigaction action{};
+    struct sigaction before{};
     action.sa_sigaction = step_over_halt;
     action.sa_flags = SA_SIGINFO;
     ::sigaction(SIGSEGV, &action, &before);
@@ -443,8 +445,8 @@ TEST_F(StubArea, DoesALoadersCallAndStopsForCodeOnly) {
         const MachineState after = run_code(code_, state);
         EXPECT_EQ(after.registers[MachineState::rax], static_cast<std::uint64_t>(::getpid()));
         EXPECT_EQ(map_stops_seen, (prot & 4U) != 0 ? 1 : 0) << prot;
-        for (const auto kept : {MachineState::rbx, MachineState::rdx, MachineState::rsi, MachineState::rdi, MachineState::r8,
-                                MachineState::r9, MachineState::r10}) {
+        for (const auto kept : {MachineState::rbx, MachineState::rdx, MachineState::rsi, MachineState::rdi,
+                                MachineState::r8, MachineState::r9, MachineState::r10}) {
             EXPECT_EQ(after.registers[kept], state.registers[kept]);
         }
     }
@@ -452,9 +454,10 @@ TEST_F(StubArea, DoesALoadersCallAndStopsForCodeOnly) {
 }
 
 FileIdentity identity_of(int fd) {
-    struct stat status {};
+    struct stat status{};
     EXPECT_EQ(::fstat(fd, &status), 0);
-    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec,
+            status.st_mtim.tv_nsec};
 }
 
 // ... and not for a file that is listed, whichever call asks for it, wherever in the list it is.
@@ -482,11 +485,16 @@ TEST_F(StubArea, ALoadersCallDoesNotStopForFilesWithoutCpuid) {
         int stops;
     };
     const std::vector<Case> cases{
-        {KnownFiles::kFstat, last, listed, 0},         {KnownFiles::kNewfstatat, last, listed, 0},
-        {KnownFiles::kFstat, std::span(&file, 1), listed, 0}, {KnownFiles::kFstat, wrong, listed, 1},
-        {KnownFiles::kNewfstatat, wrong, listed, 1},   {KnownFiles::kFstat, last, other, 1},
-        {KnownFiles::kFstat, last, -1, 1},             {KnownFiles::kNewfstatat, last, -1, 1},
-        {KnownFiles::kNoCall, last, listed, 1},        {KnownFiles::kFstat, {}, listed, 1},
+        {KnownFiles::kFstat, last, listed, 0},
+        {KnownFiles::kNewfstatat, last, listed, 0},
+        {KnownFiles::kFstat, std::span(&file, 1), listed, 0},
+        {KnownFiles::kFstat, wrong, listed, 1},
+        {KnownFiles::kNewfstatat, wrong, listed, 1},
+        {KnownFiles::kFstat, last, other, 1},
+        {KnownFiles::kFstat, last, -1, 1},
+        {KnownFiles::kNewfstatat, last, -1, 1},
+        {KnownFiles::kNoCall, last, listed, 1},
+        {KnownFiles::kFstat, {}, listed, 1},
     };
     SitePatch patch;
     const Bytes code = bytes({0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff});  // syscall; cmp rax, -4095
@@ -495,8 +503,8 @@ TEST_F(StubArea, ALoadersCallDoesNotStopForFilesWithoutCpuid) {
     Bytes whole = code;
     append_leave(whole);
     const PlacedPatch site{.patch = &patch, .address = code_};
-    struct sigaction action {};
-    struct sigaction before {};
+    struct sigaction action{};
+    struct sigaction before{};
     action.sa_sigaction = step_over_halt;
     action.sa_flags = SA_SIGINFO;
     ::sigaction(SIGSEGV, &action, &before);
@@ -517,8 +525,8 @@ TEST_F(StubArea, ALoadersCallDoesNotStopForFilesWithoutCpuid) {
         const MachineState after = run_code(code_, state);
         EXPECT_EQ(after.registers[MachineState::rax], static_cast<std::uint64_t>(::getpid()));
         EXPECT_EQ(map_stops_seen, one.stops) << one.call << ' ' << one.files.size() << ' ' << one.fd;
-        for (const auto kept : {MachineState::rbx, MachineState::rdx, MachineState::rsi, MachineState::rdi, MachineState::r8,
-                                MachineState::r9, MachineState::r10}) {
+        for (const auto kept : {MachineState::rbx, MachineState::rdx, MachineState::rsi, MachineState::rdi,
+                                MachineState::r8, MachineState::r9, MachineState::r10}) {
             EXPECT_EQ(after.registers[kept], state.registers[kept]);
         }
     }
