@@ -93,7 +93,8 @@ Result<void> after_resume(const ActionSetup& setup) {
     const auto reports = take_under(*record, setup.root, leaves_stopped(setup.criu), setup.patience);
     if (!reports) return std::unexpected(reports.error());
     for (const auto& report : *reports) {
-        setup.say(fmt::format("levelled by supervisor {}: {}, level {}", report.supervisor, processes(report.done.processes.size()), printable(report.level, 80)));
+        const std::string what = report.already ? std::string("already") : processes(report.done.processes.size());
+        setup.say(fmt::format("levelled by supervisor {}: {}, level {}", report.supervisor, what, printable(report.level, 80)));
     }
     return {};
 }

@@ -24,6 +24,8 @@ constexpr std::array kAdvices{
     Advice{"Some file locks are hold", "it holds locks on files: give --file-locks if nobody else uses these files"},
     Advice{"--link-remap", "it has a file open that was deleted: give --criu-option=--link-remap"},
     Advice{"--ghost-limit", "it has a large deleted file open: give --criu-option=--ghost-limit=SIZE"},
+    Advice{"Can't lookup mount", "it has a file open that belongs to another mount namespace: redirect its input and output to files of its own"},
+    Advice{"outside of its pid namespace", "its session began outside of its pid namespace: start it by setsid"},
     Advice{"io_uring", "CRIU cannot carry io_uring: have the program do without it"},
     Advice{"rlimit", "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl fs.nr_open=$(ulimit "
                      "-Hn) for that time"},
