@@ -1,7 +1,7 @@
 # What is done at one place, on a real or an emulated machine alike, by any POSIX shell: each line of /travel/orders is a case, "VERB NAME
 # LEVEL PROGRAM". A fact for each: "ok NAME" or "failed NAME WHY", with indented lines that explain it. The programs are the
 # travellers of tests/travel: they check their own results, and pass when they have done after the move what they never did before.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2013,SC2015
 PATH=/travel/bin:$PATH:/usr/sbin
 export PATH
 # CRIU's breakpoints are the CPU's, which not every hypervisor carries out: told by this variable it takes system call stops.

@@ -30,7 +30,8 @@ TEST(CriuLog, AnErrorWithAnAdviceGoesBeforeOneWithout) {
 }
 
 TEST(CriuLog, OfARestoredProcess) {
-    const auto explained = explain("  3210: Error (criu/files-reg.c:2219): File usr/lib/libc.so.6 has bad size 1 (expect 2)\n");
+    const auto explained =
+        explain("  3210: Error (criu/files-reg.c:2219): File usr/lib/libc.so.6 has bad size 1 (expect 2)\n");
     EXPECT_EQ(explained.line, "File usr/lib/libc.so.6 has bad size 1 (expect 2)");
     EXPECT_THAT(explained.advice, HasSubstr("same version"));
 }
@@ -45,7 +46,8 @@ TEST(CriuLog, ControlCharactersDoNotReachTheTerminal) {
 }
 
 TEST(CriuLog, OurOwnLinesAreFound) {
-    EXPECT_THAT(own_lines("(00.1) Running pre-dump scripts\ncpulevel: this checkpoint cannot go there\nError (criu/util.c:656): exited\n"),
+    EXPECT_THAT(own_lines("(00.1) Running pre-dump scripts\ncpulevel: this checkpoint cannot go there\nError "
+                          "(criu/util.c:656): exited\n"),
                 ::testing::ElementsAre("this checkpoint cannot go there"));
 }
 

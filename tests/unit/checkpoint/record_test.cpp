@@ -11,13 +11,14 @@
 
 #include "checkpoint/record.h"
 #include "level/expression.h"
-#include "level/meet.h"
+#include "profile/profile_json.h"
+#include "util/file.h"
 
 namespace cpulevel::checkpoint {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 
 Record example() {
     Record record;
@@ -25,7 +26,10 @@ Record example() {
     record.created = "2026-11-25T20:15:00Z";
     const auto level = level::parse_level("x86-64-v2", arch::Architecture::x86_64);
     if (!level) return record;
-    record.node = level::as_node(*level);
+    const auto text = read_file(std::string(CPULEVEL_SOURCE_DIR) + "/data/profiles/haswell.json");
+    auto node = profile::from_json(text ? *text : std::string{}, "haswell.json");
+    if (!node) return record;
+    record.node = std::move(*node);
     record.node.name = "there";
     LevelledTree tree;
     tree.level = *level;
@@ -40,11 +44,13 @@ Record example() {
     tree.cpuid_traps = 2;
     tree.command = "make -j2";
     tree.cpuid_method = "planted traps";
-    tree.coverage = {{"CPUID", engine::ChannelState::partial, "no CPUID faulting"}, {"/proc/PID/auxv", engine::ChannelState::full, ""}};
+    tree.coverage = {{"CPUID", engine::ChannelState::partial, "no CPUID faulting"},
+                     {"/proc/PID/auxv", engine::ChannelState::full, ""}};
     record.trees.push_back(std::move(tree));
     record.criu.tcp_established = true;
     Audit audit{"fleet", false, {}};
-    audit.findings.push_back({audit::Kind::vector_state, audit::Severity::unsafe, audit::Certainty::likely, 4711, 4712, "java", "uses AVX-512", "why", "advice"});
+    audit.findings.push_back({audit::Kind::vector_state, audit::Severity::unsafe, audit::Certainty::likely, 4711, 4712,
+                              "java", "uses AVX-512", "why", "advice"});
     record.audit = std::move(audit);
     return record;
 }
@@ -94,7 +100,8 @@ TEST(CheckpointRecord, ANewerSchemaIsRefusedAsSuch) {
     json changed = example_json();
     changed["schema"] = "cpulevel/checkpoint/2";
     changed["new"] = 1;
-    EXPECT_THAT(complaint(changed), ::testing::AllOf(HasSubstr("c.json"), HasSubstr("schema"), HasSubstr("checkpoint/2")));
+    EXPECT_THAT(complaint(changed),
+                ::testing::AllOf(HasSubstr("c.json"), HasSubstr("schema"), HasSubstr("checkpoint/2")));
 }
 
 TEST(CheckpointRecord, EveryMissingOrForeignFieldIsNamed) {
@@ -126,7 +133,8 @@ TEST(CheckpointRecord, WhatCannotBeIsRefused) {
     EXPECT_THAT(with(json::json_pointer("/trees/0/root"), -1), HasSubstr("trees[0].root"));
     EXPECT_THAT(with(json::json_pointer("/trees/0/root"), 1ULL << 40U), HasSubstr("trees[0].root"));
     EXPECT_THAT(with(json::json_pointer("/trees"), json::array()), HasSubstr("trees"));
-    EXPECT_THAT(with(json::json_pointer("/trees/0/level/features"), json::array({"avx512f"})), HasSubstr("trees[0].level"));
+    EXPECT_THAT(with(json::json_pointer("/trees/0/level/features"), json::array({"avx512f"})),
+                HasSubstr("trees[0].level"));
     EXPECT_THAT(with(json::json_pointer("/trees/0/coverage/0/state"), "half"), HasSubstr("half"));
     EXPECT_THAT(with(json::json_pointer("/audit/findings/0/kind"), "mood"), HasSubstr("mood"));
     EXPECT_THAT(with(json::json_pointer("/node/schema"), "cpulevel/profile/7"), HasSubstr("node"));
