@@ -107,6 +107,7 @@ class Dump {
         step("CRIU writes the images");
         auto done = dump_held(*criu, *held);
         if (!done) return std::unexpected(give_back(*held, done.error()));
+        done->let_go_before = std::ranges::any_of(held->trees, &Held::Tree::by_others);
         if (setup_.leave_running) {
             if (const auto back = take_back(*held, setup_.patience); !back) {
                 return std::unexpected(with_state(
@@ -167,8 +168,14 @@ class Dump {
         if (!*record)
             return machine_error("CRIU did not call its action script", setup_.criu.script, "",
                                  "does another --action-script forbid it?");
-        return DumpReport{
-            held.root, setup_.folder, criu.version, bytes_in(setup_.folder), setup_.leave_running, std::move(**record)};
+        DumpReport report;
+        report.root = held.root;
+        report.folder = setup_.folder;
+        report.criu_version = criu.version;
+        report.bytes = bytes_in(setup_.folder);
+        report.left_running = setup_.leave_running;
+        report.record = std::move(**record);
+        return report;
     }
 
     // What CRIU has let go on is taken up; a record beside images that are not whole would make them look so.
@@ -179,6 +186,9 @@ class Dump {
             return with_state(std::move(error),
                               fmt::format("the tree is stopped and not levelled ({}); `cpulevel adopt {}` tries again",
                                           back.error().message(), held.root));
+        }
+        if (std::ranges::any_of(held.trees, &Held::Tree::by_others)) {
+            return with_state(std::move(error), "the tree is let go, as it was before");
         }
         return with_state(std::move(error), "the tree runs on, levelled, as before");
     }

@@ -56,9 +56,12 @@ std::string to_text_for_people(const checkpoint::DumpReport& report) {
                                 safe(finding.what));
         }
     }
-    text += report.left_running
-                ? "It runs on here, levelled.\n"
-                : fmt::format("It has ended here; `cpulevel restore {}` has it go on.\n", safe(report.folder));
+    if (report.left_running) {
+        text += report.let_go_before ? "It is here as it was, let go; `cpulevel adopt` takes it up.\n"
+                                     : "It runs on here, levelled.\n";
+    } else {
+        text += fmt::format("It has ended here; `cpulevel restore {}` has it go on.\n", safe(report.folder));
+    }
     return text;
 }
 

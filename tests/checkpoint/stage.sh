@@ -111,6 +111,17 @@ leave_running() {
         goes_on "after --leave-running"
 }
 
+# Somebody has let it go before: the dump leaves it so, and the restore levels it.
+let_go_before() {
+    start && gives 0 cpulevel release "$pid" --leave-stopped || return
+    gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && says "let go" || return
+    [ "$(field "$pid" TracerPid)" = 0 ] || { fail "it was taken up"; return; }
+    rm -rf "$folder/images"
+    gives 3 cpulevel dump "$pid" --images "$folder/images" --criu-option=--action-script=/bin/false && says "is let go, as it was before" || return
+    rm -rf "$folder/images"
+    gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left && comes_back && goes_on "after the restore"
+}
+
 # By its supervisor's number, as a job of this shell's session where there is one.
 by_front() {
     start && gives 0 cpulevel dump "$front" --images "$folder/images" && has_left && comes_back && goes_on "after the restore"
