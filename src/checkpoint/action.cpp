@@ -38,14 +38,16 @@ Result<void> before_dump(const ActionSetup& setup) {
     const bool stay = leaves_stopped(setup.criu);
     const auto guarded = start_guard(setup.criu, to_json(held->record), [&] {
         if (stay) return;
-        if (const auto back = take_back(*held, setup.patience); !back) setup.complain("after the dump: " + back.error().message());
+        if (const auto back = take_back(*held, setup.patience); !back)
+            setup.complain("after the dump: " + back.error().message());
     });
     if (!guarded) {
         if (const auto back = take_back(*held, setup.patience); !back) return std::unexpected(back.error());
         return std::unexpected(guarded.error());
     }
     for (const LevelledTree& tree : held->record.trees) {
-        setup.say(fmt::format("let go, stopped: {} from {} on, level {}", processes(tree.processes), tree.root, printable(tree.level.name, 80)));
+        setup.say(fmt::format("let go, stopped: {} from {} on, level {}", processes(tree.processes), tree.root,
+                              printable(tree.level.name, 80)));
     }
     return {};
 }
@@ -93,7 +95,9 @@ Result<void> after_resume(const ActionSetup& setup) {
     const auto reports = take_under(*record, setup.root, leaves_stopped(setup.criu), setup.patience);
     if (!reports) return std::unexpected(reports.error());
     for (const auto& report : *reports) {
-        setup.say(fmt::format("levelled by supervisor {}: {}, level {}", report.supervisor, processes(report.done.processes.size()), printable(report.level, 80)));
+        const std::string what = report.already ? std::string("already") : processes(report.done.processes.size());
+        setup.say(fmt::format("levelled by supervisor {}: {}, level {}", report.supervisor, what,
+                              printable(report.level, 80)));
     }
     return {};
 }

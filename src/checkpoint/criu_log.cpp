@@ -16,34 +16,61 @@ struct Advice {
 
 // Words of CRIU 3.17 to 4.2.
 constexpr std::array kAdvices{
-    Advice{"--shell-job", "it belongs to a terminal's session: give --shell-job, or start it by setsid with its input and output redirected"},
-    Advice{"--ext-unix-sk", "it is connected to a process that stays behind: give --ext-unix-sk, or close the connection first"},
+    Advice{"--shell-job",
+           "it belongs to a terminal's session: give --shell-job, or start it by setsid with its input and output "
+           "redirected"},
+    Advice{"--ext-unix-sk",
+           "it is connected to a process that stays behind: give --ext-unix-sk, or close the connection first"},
     Advice{"--tcp-established", "it has open TCP connections: give --tcp-established, or close them first"},
     Advice{"Connected TCP socket", "it has open TCP connections: give --tcp-established, or close them first"},
     Advice{"--file-locks", "it holds locks on files: give --file-locks if nobody else uses these files"},
     Advice{"Some file locks are hold", "it holds locks on files: give --file-locks if nobody else uses these files"},
     Advice{"--link-remap", "it has a file open that was deleted: give --criu-option=--link-remap"},
     Advice{"--ghost-limit", "it has a large deleted file open: give --criu-option=--ghost-limit=SIZE"},
+    Advice{"Can't lookup mount",
+           "it has a file open that belongs to another mount namespace: redirect its input and output to files of its "
+           "own"},
+    Advice{"outside of its pid namespace", "its session began outside of its pid namespace: start it by setsid"},
     Advice{"io_uring", "CRIU cannot carry io_uring: have the program do without it"},
-    Advice{"rlimit", "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl fs.nr_open=$(ulimit "
-                     "-Hn) for that time"},
-    Advice{"NOFILE", "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl fs.nr_open=$(ulimit "
-                     "-Hn) for that time"},
+    Advice{"rlimit",
+           "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl "
+           "fs.nr_open=$(ulimit "
+           "-Hn) for that time"},
+    Advice{"NOFILE",
+           "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl "
+           "fs.nr_open=$(ulimit "
+           "-Hn) for that time"},
     Advice{"Unable to interrupt task", "somebody traces it: strace, gdb, or another supervisor; end that first"},
     Advice{"unable to seize", "somebody traces it: strace, gdb, or another supervisor; end that first"},
-    Advice{"vdso", "this CRIU does not know this kernel's vdso: a newer CRIU does (Debian 12's 3.17.1 needs Linux 6.1 or earlier)"},
-    Advice{"Pid", "its process numbers have to be free: restore in a pid namespace of its own (unshare -p -f --mount-proc), or end who has them"},
-    Advice{"File exists", "its process numbers have to be free: restore in a pid namespace of its own (unshare -p -f --mount-proc), or end who "
-                          "has them"},
-    Advice{"has bad size", "a file that the program has mapped is another one here: the same version of its packages has to be installed"},
-    Advice{"has bad build-ID", "a file that the program has mapped is another one here: the same version of its packages has to be installed"},
+    Advice{"vdso",
+           "this CRIU does not know this kernel's vdso: a newer CRIU does (Debian 12's 3.17.1 needs Linux 6.1 or "
+           "earlier)"},
+    Advice{"Pid",
+           "its process numbers have to be free: restore in a pid namespace of its own (unshare -p -f --mount-proc), "
+           "or end who has them"},
+    Advice{"File exists",
+           "its process numbers have to be free: restore in a pid namespace of its own (unshare -p -f --mount-proc), "
+           "or end who "
+           "has them"},
+    Advice{
+        "has bad size",
+        "a file that the program has mapped is another one here: the same version of its packages has to be installed"},
+    Advice{
+        "has bad build-ID",
+        "a file that the program has mapped is another one here: the same version of its packages has to be installed"},
     Advice{"has bad mode", "a file has other permissions here than where the checkpoint was made: make them the same"},
-    Advice{"No such file or directory", "a file that the program uses is not here: install the same packages, and copy its data"},
-    Advice{"xsave", "restore by `cpulevel restore`, or give --cpu-cap=none: CRIU looks at the machine, not at what the program was shown"},
-    Advice{"CPU", "restore by `cpulevel restore`, or give --cpu-cap=none: CRIU looks at the machine, not at what the program was shown"},
+    Advice{"No such file or directory",
+           "a file that the program uses is not here: install the same packages, and copy its data"},
+    Advice{"xsave",
+           "restore by `cpulevel restore`, or give --cpu-cap=none: CRIU looks at the machine, not at what the program "
+           "was shown"},
+    Advice{"CPU",
+           "restore by `cpulevel restore`, or give --cpu-cap=none: CRIU looks at the machine, not at what the program "
+           "was shown"},
 };
 
-// "(00.012345) Error (criu/cr-dump.c:1234): Something\n" and, of a restored process, "(00.012345)   4711: Error (...): Something".
+// "(00.012345) Error (criu/cr-dump.c:1234): Something\n" and, of a restored process, "(00.012345)   4711: Error (...):
+// Something".
 std::optional<std::string_view> message_of(std::string_view line) {
     const auto error = line.find("Error (");
     if (error == std::string_view::npos) return std::nullopt;

@@ -14,7 +14,8 @@ struct Explained {
     std::string advice;  // may be empty
 };
 
-// The first error of the log is the cause, those behind it its consequences; a line with an advice goes before one without.
+// The first error of the log is the cause, those behind it its consequences; a line with an advice goes before one
+// without.
 [[nodiscard]] Explained explain(std::string_view log);
 
 // What `cpulevel` itself said in the log, as an action script: its lines, "cpulevel: " taken off.

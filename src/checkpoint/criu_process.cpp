@@ -23,7 +23,8 @@ namespace {
 
 constexpr std::size_t kMostLog = 256U << 20U;
 constexpr std::size_t kMostOutput = 1U << 20U;
-constexpr const char* kInstall = "install CRIU (Debian: criu; version 4.1 or later for Linux 6.12 and later), or give --criu PATH";
+constexpr const char* kInstall =
+    "install CRIU (Debian: criu; version 4.1 or later for Linux 6.12 and later), or give --criu PATH";
 
 bool is_executable(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
 
@@ -93,7 +94,8 @@ Result<CriuEnd> run_criu(const Criu& criu, const std::vector<std::string>& argum
     Result<void> begun;
     if (before) begun = before(child);
     const char byte = 'g';
-    if (begun && ::write(go->write.get(), &byte, 1) != 1) begun = system_error(ErrorKind::machine, "cannot start CRIU", criu.path);
+    if (begun && ::write(go->write.get(), &byte, 1) != 1)
+        begun = system_error(ErrorKind::machine, "cannot start CRIU", criu.path);
     go->write.reset();  // without the byte the child ends
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -125,7 +127,13 @@ Error criu_error(std::string what, const std::string& log_path, const CriuEnd& e
     const std::string whole = (log ? *log : std::string{}) + end.output;
     // Our own script knows better why than CRIU, which only knows that it failed.
     const auto own = own_lines(whole);
-    if (!own.empty()) return {ErrorKind::refused, std::move(what), "", 0, join(own, "; "), fmt::format("all that CRIU says is in {}", log_path)};
+    if (!own.empty())
+        return {ErrorKind::refused,
+                std::move(what),
+                "",
+                0,
+                join(own, "; "),
+                fmt::format("all that CRIU says is in {}", log_path)};
     auto [line, advice] = explain(whole);
     if (line.empty()) line = fmt::format("CRIU ended with status {}", end.status);
     const std::string more = fmt::format("all that CRIU says is in {}", log_path);

@@ -27,7 +27,8 @@ struct CriuEnd {
 
 // `before` is called with the process's number before CRIU begins; an error of it ends the process.
 using BeforeCriu = std::function<Result<void>(pid_t criu)>;
-[[nodiscard]] Result<CriuEnd> run_criu(const Criu& criu, const std::vector<std::string>& arguments, const BeforeCriu& before = {});
+[[nodiscard]] Result<CriuEnd> run_criu(const Criu& criu, const std::vector<std::string>& arguments,
+                                       const BeforeCriu& before = {});
 
 // The words of these options, and `more` as it is.
 void add_options(std::vector<std::string>& words, const CriuOptions& options, const std::vector<std::string>& more);

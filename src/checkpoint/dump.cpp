@@ -35,7 +35,9 @@ Result<void> make_folder(const std::string& folder) {
     std::error_code error;
     const bool empty = fs::is_empty(folder, error);
     if (error) return usage_error("not a folder that can be read", folder, error.message());
-    if (!empty) return usage_error("the folder for the images is not empty", folder, "", "name a new one, or remove what is in it");
+    if (!empty)
+        return usage_error("the folder for the images is not empty", folder, "",
+                           "name a new one, or remove what is in it");
     return {};
 }
 
@@ -105,10 +107,13 @@ class Dump {
         step("CRIU writes the images");
         auto done = dump_held(*criu, *held);
         if (!done) return std::unexpected(give_back(*held, done.error()));
+        done->let_go_before = std::ranges::any_of(held->trees, &Held::Tree::by_others);
         if (setup_.leave_running) {
             if (const auto back = take_back(*held, setup_.patience); !back) {
-                return std::unexpected(with_state(back.error(), fmt::format("the checkpoint in {} is whole; the tree is stopped: `cpulevel adopt "
-                                                                            "{}` tries again", setup_.folder, held->root)));
+                return std::unexpected(with_state(
+                    back.error(), fmt::format("the checkpoint in {} is whole; the tree is stopped: `cpulevel adopt "
+                                              "{}` tries again",
+                                              setup_.folder, held->root)));
             }
         } else if (!all_gone(*held, setup_.patience)) {
             return machine_error("the tree did not end after the dump", std::to_string(held->root), "",
@@ -136,13 +141,15 @@ class Dump {
             for (std::string& text : judgement_of(one).against) judgement.against.push_back(std::move(text));
         }
         if (judgement.against.empty()) return {};
-        return std::unexpected(refusal("the tree cannot go there; nothing was done", report->target, judgement,
-                                       report->waiting_helps() ? "all of it passes by itself: --wait SECONDS" : "--force dumps it all the same"));
+        return std::unexpected(refusal(
+            "the tree cannot go there; nothing was done", report->target, judgement,
+            report->waiting_helps() ? "all of it passes by itself: --wait SECONDS" : "--force dumps it all the same"));
     }
 
     Result<DumpReport> dump_held(const Criu& criu, const Held& held) const {
-        std::vector<std::string> words{"dump", "--tree", std::to_string(held.root), "--images-dir", setup_.folder, "--log-file", kLog, "-v2",
-                                       "--action-script", setup_.criu.script};
+        std::vector<std::string> words{
+            "dump", "--tree", std::to_string(held.root), "--images-dir",    setup_.folder, "--log-file",
+            kLog,   "-v2",    "--action-script",         setup_.criu.script};
         if (setup_.leave_running) words.emplace_back("--leave-running");
         if (const auto cgroup = frozen_cgroup(held.root)) words.insert(words.end(), {"--freeze-cgroup", *cgroup});
         add_options(words, held.record.criu, setup_.criu.options);
@@ -158,8 +165,17 @@ class Dump {
         if (end->status != 0) return std::unexpected(criu_error("the tree was not dumped", log, *end));
         auto record = read_record(setup_.folder);
         if (!record) return std::unexpected(record.error());
-        if (!*record) return machine_error("CRIU did not call its action script", setup_.criu.script, "", "does another --action-script forbid it?");
-        return DumpReport{held.root, setup_.folder, criu.version, bytes_in(setup_.folder), setup_.leave_running, std::move(**record)};
+        if (!*record)
+            return machine_error("CRIU did not call its action script", setup_.criu.script, "",
+                                 "does another --action-script forbid it?");
+        DumpReport report;
+        report.root = held.root;
+        report.folder = setup_.folder;
+        report.criu_version = criu.version;
+        report.bytes = bytes_in(setup_.folder);
+        report.left_running = setup_.leave_running;
+        report.record = std::move(**record);
+        return report;
     }
 
     // What CRIU has let go on is taken up; a record beside images that are not whole would make them look so.
@@ -167,8 +183,12 @@ class Dump {
         ::unlink((setup_.folder + "/" + kFileName).c_str());
         const auto back = take_back(held, setup_.patience);
         if (!back) {
-            return with_state(std::move(error), fmt::format("the tree is stopped and not levelled ({}); `cpulevel adopt {}` tries again",
-                                                            back.error().message(), held.root));
+            return with_state(std::move(error),
+                              fmt::format("the tree is stopped and not levelled ({}); `cpulevel adopt {}` tries again",
+                                          back.error().message(), held.root));
+        }
+        if (std::ranges::any_of(held.trees, &Held::Tree::by_others)) {
+            return with_state(std::move(error), "the tree is let go, as it was before");
         }
         return with_state(std::move(error), "the tree runs on, levelled, as before");
     }

@@ -23,7 +23,7 @@ struct CriuSetup {
     std::string program;               // empty: found by $PATH
     std::vector<std::string> options;  // more of CRIU's, as the user gave them
     CriuOptions wanted;
-    std::string script;                // the path of this executable: it is CRIU's action script
+    std::string script;  // the path of this executable: it is CRIU's action script
 };
 
 struct DumpSetup {
@@ -44,7 +44,8 @@ struct DumpReport {
     std::string folder, criu_version;
     std::uint64_t bytes = 0;  // of the images
     bool left_running = false;
-    Record record;            // as it was written
+    bool let_go_before = false;  // somebody had let it go before: what was left running is as it was
+    Record record;               // as it was written
 };
 
 // On error the tree runs, and is levelled, as before; or the error says what is where.

@@ -1,5 +1,5 @@
-// A process that stays when a script of CRIU ends, until CRIU itself ends: CRIU calls no script when a dump fails, and none
-// behind --leave-running. It is nobody's child, in a session of its own, and holds the note (note.h).
+// A process that stays when a script of CRIU ends, until CRIU itself ends: CRIU calls no script when a dump fails, and
+// none behind --leave-running. It is nobody's child, in a session of its own, and holds the note (note.h).
 #pragma once
 
 #include <sys/types.h>

@@ -46,7 +46,8 @@ Result<Held::Tree> describe(const engine::TreeView& view) {
     Held::Tree tree;
     tree.supervisor = view.supervisor;
     tree.root = engine::root_of(view);
-    if (tree.root == 0) return machine_error("the first process of the tree has ended", fmt::format("supervisor {}", view.supervisor));
+    if (tree.root == 0)
+        return machine_error("the first process of the tree has ended", fmt::format("supervisor {}", view.supervisor));
     tree.since = start_of(tree.root);
     const auto text = engine::read_level_text(view.supervisor);
     if (!text) return std::unexpected(text.error());
@@ -56,7 +57,8 @@ Result<Held::Tree> describe(const engine::TreeView& view) {
     return tree;
 }
 
-LevelledTree entry_of(const Held::Tree& tree, const engine::TreeView& view, const ptrace::ReleaseReport& report, bool inside) {
+LevelledTree entry_of(const Held::Tree& tree, const engine::TreeView& view, const ptrace::ReleaseReport& report,
+                      bool inside) {
     LevelledTree entry;
     entry.level = tree.level;
     entry.root = own_number(tree.root);
@@ -94,9 +96,12 @@ Result<std::vector<engine::TreeView>> trees_below(pid_t root) {
         if (!inside && std::ranges::none_of(members, is_below, &engine::TreeMember::pid)) continue;
         if (outside != members.end()) {
             const pid_t first = engine::root_of(view);
-            return std::unexpected(Error{ErrorKind::refused, "a part of a levelled tree would stay behind", std::to_string(root), 0,
-                                         fmt::format("process {} ({}) of the same tree is not below it", outside->pid, printable(outside->name, 32)),
-                                         first == 0 ? std::string("wait until it has ended") : fmt::format("the tree's first process is {}", first)});
+            return std::unexpected(Error{ErrorKind::refused, "a part of a levelled tree would stay behind",
+                                         std::to_string(root), 0,
+                                         fmt::format("process {} ({}) of the same tree is not below it", outside->pid,
+                                                     printable(outside->name, 32)),
+                                         first == 0 ? std::string("wait until it has ended")
+                                                    : fmt::format("the tree's first process is {}", first)});
         }
         if (!members.empty()) trees.push_back(std::move(view));
     }
@@ -109,14 +114,17 @@ Result<pid_t> root_to_dump(pid_t pid) {
     if (*tree) {
         const pid_t root = engine::root_of(**tree);
         if (root != 0) return root;
-        return machine_error("the first process of this tree has ended, and CRIU dumps a process with what is below it", std::to_string(pid), "",
+        return machine_error("the first process of this tree has ended, and CRIU dumps a process with what is below it",
+                             std::to_string(pid), "",
                              "wait until the rest has ended, or release the tree and dump its processes one by one");
     }
     const auto below = trees_below(pid);
     if (!below) return std::unexpected(below.error());
     if (!below->empty()) return pid;
-    return std::unexpected(Error{ErrorKind::refused, "this process is in no levelled tree that this user can see", std::to_string(pid), 0, "",
-                                 "`cpulevel status` lists the trees; `cpulevel adopt` puts one under a level; what has no level is for criu alone"});
+    return std::unexpected(Error{ErrorKind::refused, "this process is in no levelled tree that this user can see",
+                                 std::to_string(pid), 0, "",
+                                 "`cpulevel status` lists the trees; `cpulevel adopt` puts one under a level; what has "
+                                 "no level is for criu alone"});
 }
 
 Result<Held> hold(pid_t root, std::chrono::seconds patience, const std::string& version) {
@@ -133,7 +141,8 @@ Result<Held> hold(pid_t root, std::chrono::seconds patience, const std::string& 
     const auto family = family_below(root);
     for (const engine::TreeView& view : *views) {
         const auto fail = [&](Error error) -> std::unexpected<Error> {
-            if (const auto back = take_back(held, patience); !back) error.why += (error.why.empty() ? "" : "; ") + back.error().message();
+            if (const auto back = take_back(held, patience); !back)
+                error.why += (error.why.empty() ? "" : "; ") + back.error().message();
             return std::unexpected(std::move(error));
         };
         auto tree = describe(view);
@@ -143,7 +152,8 @@ Result<Held> hold(pid_t root, std::chrono::seconds patience, const std::string& 
         tree->by_others = report->already;
         tree->supervisor_waits = report->supervisor_waits;
         for (const pid_t process : report->done.stopped_before) {
-            if (const pid_t here = in_namespace_of(view.supervisor, process); here != 0) tree->stopped_before.push_back(here);
+            if (const pid_t here = in_namespace_of(view.supervisor, process); here != 0)
+                tree->stopped_before.push_back(here);
         }
         const bool inside = std::ranges::find(family, view.supervisor) != family.end();
         held.record.trees.push_back(entry_of(*tree, view, *report, inside));
@@ -161,7 +171,8 @@ Result<std::vector<ptrace::AdoptReport>> take_back(const Held& held, std::chrono
         options.root = tree.root;
         options.keep_stopped = tree.stopped_before;
         options.patience = patience;
-        auto report = tree.supervisor_waits ? ask_waiting(tree.supervisor, false, patience) : adopt_at(tree.level, options);
+        auto report =
+            tree.supervisor_waits ? ask_waiting(tree.supervisor, false, patience) : adopt_at(tree.level, options);
         if (report) {
             reports.push_back(std::move(*report));
         } else if (!first && is_alive(tree)) {

@@ -27,7 +27,8 @@ std::string sentence(const audit::Finding& finding) {
 Judgement judgement_of(const audit::Report& report) {
     Judgement judgement;
     for (const audit::Finding& finding : report.findings) {
-        (finding.severity == audit::Severity::note ? judgement.cautions : judgement.against).push_back(sentence(finding));
+        (finding.severity == audit::Severity::note ? judgement.cautions : judgement.against)
+            .push_back(sentence(finding));
     }
     return judgement;
 }
@@ -38,7 +39,8 @@ Result<audit::Report> audit_images(const Record& record, const std::string& fold
     std::erase_if(report->findings, [&](const audit::Finding& finding) {
         if (finding.kind != audit::Kind::started_beyond) return false;
         return std::ranges::any_of(record.trees, [&](const LevelledTree& tree) {
-            return tree.portable && tree.supervisor != 0 && (finding.pid == tree.supervisor || finding.pid == tree.front);
+            return tree.portable && tree.supervisor != 0 &&
+                   (finding.pid == tree.supervisor || finding.pid == tree.front);
         });
     });
     return report;

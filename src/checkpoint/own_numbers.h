@@ -1,5 +1,5 @@
-// A process has a number in each pid namespace that it is seen from. CRIU's images, and so cpulevel.json, have the one that the
-// process has itself.
+// A process has a number in each pid namespace that it is seen from. CRIU's images, and so cpulevel.json, have the one
+// that the process has itself.
 #pragma once
 
 #include <sys/types.h>

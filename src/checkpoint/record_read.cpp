@@ -36,15 +36,16 @@ Enum named(const JsonValue& value, Enum last) {
 
 // All but the level, which is a file of its own kind in it.
 LevelledTree read_tree(const JsonValue& value) {
-    value.only({"level", "root", "supervisor", "front", "portable", "stopped_before", "processes", "threads", "cpuid_in_memory", "cpuid_traps",
-                "command", "cpuid_method", "coverage"});
+    value.only({"level", "root", "supervisor", "front", "portable", "stopped_before", "processes", "threads",
+                "cpuid_in_memory", "cpuid_traps", "command", "cpuid_method", "coverage"});
     LevelledTree tree;
     tree.root = pid_of(value.member("root"));
     if (tree.root == 0) value.member("root").fail("a process has a number from 1");
     tree.supervisor = pid_of(value.member("supervisor"));
     tree.front = pid_of(value.member("front"));
     tree.portable = value.member("portable").boolean();
-    for (const JsonValue& item : value.member("stopped_before").items(kMostStopped)) tree.stopped_before.push_back(pid_of(item));
+    for (const JsonValue& item : value.member("stopped_before").items(kMostStopped))
+        tree.stopped_before.push_back(pid_of(item));
     tree.processes = value.member("processes").number(kMostCount);
     tree.threads = value.member("threads").number(kMostCount);
     tree.cpuid_in_memory = value.member("cpuid_in_memory").number(kMostCount);
@@ -99,7 +100,8 @@ Result<Record> from_json(std::string_view text, const std::string& name) {
     if (!document) return std::unexpected(document.error());
     const JsonValue root = (*document)->root();
     if (const std::string schema = root.member("schema").string(64); schema != kSchema) {
-        root.member("schema").fail("\"" + printable(schema, 64) + "\" is not read by this version", "this version reads " + std::string(kSchema));
+        root.member("schema").fail("\"" + printable(schema, 64) + "\" is not read by this version",
+                                   "this version reads " + std::string(kSchema));
         return std::unexpected((*document)->verdict().error());
     }
     root.only({"schema", "cpulevel", "created", "node", "trees", "criu", "audit"});
@@ -120,7 +122,8 @@ Result<Record> from_json(std::string_view text, const std::string& name) {
     if (!node) return std::unexpected(node.error());
     record.node = std::move(*node);
     for (std::size_t i = 0; i < record.trees.size(); ++i) {
-        auto level = level::from_json(within(whole["trees"][i].value("level", json())), name + ": trees[" + std::to_string(i) + "].level");
+        auto level = level::from_json(within(whole["trees"][i].value("level", json())),
+                                      name + ": trees[" + std::to_string(i) + "].level");
         if (!level) return std::unexpected(level.error());
         record.trees[i].level = std::move(*level);
     }

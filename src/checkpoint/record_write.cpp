@@ -18,7 +18,8 @@ std::string plain(const std::string& text) { return printable(text, kLongestText
 json tree_of(const LevelledTree& tree) {
     json coverage = json::array();
     for (const engine::Channel& channel : tree.coverage) {
-        coverage.push_back({{"channel", channel.name}, {"state", engine::name(channel.state)}, {"why", plain(channel.why)}});
+        coverage.push_back(
+            {{"channel", channel.name}, {"state", engine::name(channel.state)}, {"why", plain(channel.why)}});
     }
     return {{"level", json::parse(level::to_json(tree.level))},
             {"root", tree.root},

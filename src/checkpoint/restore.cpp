@@ -33,7 +33,8 @@ class Restore {
         auto record = read_record(setup_.folder);
         if (!record) return std::unexpected(record.error());
         if (!*record) {
-            return usage_error("not a checkpoint of a levelled tree", setup_.folder, fmt::format("there is no {} in it", kFileName),
+            return usage_error("not a checkpoint of a levelled tree", setup_.folder,
+                               fmt::format("there is no {} in it", kFileName),
                                "`criu restore` restores what has no level; `cpulevel adopt` then puts it under one");
         }
         report.record = std::move(**record);
@@ -44,8 +45,8 @@ class Restore {
         auto judgement = may_come_here(report.record, setup_.folder);
         if (!judgement) return std::unexpected(judgement.error());
         if (!judgement->against.empty() && !setup_.force) {
-            return std::unexpected(refusal("this machine may not take the checkpoint; nothing was restored", setup_.folder, *judgement,
-                                           "--force restores it all the same"));
+            return std::unexpected(refusal("this machine may not take the checkpoint; nothing was restored",
+                                           setup_.folder, *judgement, "--force restores it all the same"));
         }
         report.cautions = std::move(judgement->cautions);
         report.cautions.insert(report.cautions.begin(), judgement->against.begin(), judgement->against.end());
@@ -57,8 +58,11 @@ class Restore {
         auto trees = take_under(report.record, *root, setup_.leave_stopped, setup_.patience);
         if (!trees) {
             Error error = trees.error();
-            const std::string state = fmt::format("what was restored is there from process {} on and stopped; nothing of it has run. End it (kill -9), or try "
-                                                  "`cpulevel adopt {} --continue --level LEVEL`", *root, *root);
+            const std::string state = fmt::format(
+                "what was restored is there from process {} on and stopped; nothing of it has run. End it (kill -9), "
+                "or try "
+                "`cpulevel adopt {} --continue --level LEVEL`",
+                *root, *root);
             error.hint = error.hint.empty() ? state : state + "; " + error.hint;
             return std::unexpected(std::move(error));
         }
@@ -79,14 +83,24 @@ class Restore {
         options.tcp_established |= setup_.criu.wanted.tcp_established;
         options.file_locks |= setup_.criu.wanted.file_locks;
         options.external_unix |= setup_.criu.wanted.external_unix;
-        // CRIU's own comparison looks at the machine where the dump was made, not at what the programs were shown: it refuses good moves
-        // and lets bad ones pass. Ours was made before.
-        std::vector<std::string> words{"restore", "--images-dir", setup_.folder, "--log-file", kLog, "-v2", "--restore-detached",
-                                       "--cpu-cap=none", "--manage-cgroups=ignore", "--pidfile", kPidFile};
+        // CRIU's own comparison looks at the machine where the dump was made, not at what the programs were shown: it
+        // refuses good moves and lets bad ones pass. Ours was made before.
+        std::vector<std::string> words{"restore",
+                                       "--images-dir",
+                                       setup_.folder,
+                                       "--log-file",
+                                       kLog,
+                                       "-v2",
+                                       "--restore-detached",
+                                       "--cpu-cap=none",
+                                       "--manage-cgroups=ignore",
+                                       "--pidfile",
+                                       kPidFile};
         add_options(words, options, setup_.criu.options);
         const auto end = run_criu(criu, words);
         if (!end) return std::unexpected(end.error());
-        if (end->status != 0) return std::unexpected(criu_error("nothing was restored", setup_.folder + "/" + kLog, *end));
+        if (end->status != 0)
+            return std::unexpected(criu_error("nothing was restored", setup_.folder + "/" + kLog, *end));
         return restored_root(pid_file);
     }
 

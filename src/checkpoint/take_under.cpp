@@ -19,7 +19,8 @@ namespace {
 
 namespace ptrace = engine::ptrace;
 
-// Every thread of every process of the tree is traced by its supervisor: what was reported is compared with what the kernel says.
+// Every thread of every process of the tree is traced by its supervisor: what was reported is compared with what the
+// kernel says.
 Result<void> verify(const ptrace::AdoptReport& report, pid_t root) {
     const std::array roots{root};
     for (const pid_t process : ptrace::family_of(roots, ptrace::all_processes())) {
@@ -28,24 +29,29 @@ Result<void> verify(const ptrace::AdoptReport& report, pid_t root) {
             if (!tracer || *tracer == report.supervisor) continue;
             const auto view = engine::find_tree(thread);
             if (*tracer != 0 && view && *view) continue;  // of another tree within this one
-            return machine_error("not every thread came under the level", fmt::format("thread {} of process {}", thread, process),
+            return machine_error("not every thread came under the level",
+                                 fmt::format("thread {} of process {}", thread, process),
                                  *tracer == 0 ? "nobody supervises it" : fmt::format("process {} traces it", *tracer));
         }
     }
     return {};
 }
 
-Result<ptrace::AdoptReport> take_tree(const LevelledTree& tree, const std::map<pid_t, pid_t>& numbers, bool leave_stopped,
-                                      std::chrono::seconds patience) {
+Result<ptrace::AdoptReport> take_tree(const LevelledTree& tree, const std::map<pid_t, pid_t>& numbers,
+                                      bool leave_stopped, std::chrono::seconds patience) {
     const auto here = [&](pid_t own) {
         const auto found = numbers.find(own);
         return found == numbers.end() ? 0 : found->second;
     };
     const pid_t root = here(tree.root);
-    if (root == 0) return machine_error("a levelled tree is not there after the restore", fmt::format("its first process, {}", tree.root));
+    if (root == 0)
+        return machine_error("a levelled tree is not there after the restore",
+                             fmt::format("its first process, {}", tree.root));
     if (tree.supervisor != 0) {
         const pid_t supervisor = here(tree.supervisor);
-        if (supervisor == 0) return machine_error("a supervisor is not there after the restore", fmt::format("process {}", tree.supervisor));
+        if (supervisor == 0)
+            return machine_error("a supervisor is not there after the restore",
+                                 fmt::format("process {}", tree.supervisor));
         // CRIU may have left everything stopped (--leave-stopped); these two are ours and run nothing of the program.
         ::kill(supervisor, SIGCONT);
         if (const pid_t front = here(tree.front); front != 0 && !leave_stopped) ::kill(front, SIGCONT);
@@ -59,8 +65,9 @@ Result<ptrace::AdoptReport> take_tree(const LevelledTree& tree, const std::map<p
         report.coverage = (*known)->coverage;
         report.already = true;
         if (report.level == tree.level.name) return report;
-        return std::unexpected(Error{ErrorKind::refused, "the restored tree is under another level", fmt::format("process {}", root), 0,
-                                     fmt::format("supervisor {} has it at {}", report.supervisor, printable(report.level, 80)), ""});
+        return std::unexpected(
+            Error{ErrorKind::refused, "the restored tree is under another level", fmt::format("process {}", root), 0,
+                  fmt::format("supervisor {} has it at {}", report.supervisor, printable(report.level, 80)), ""});
     }
     ptrace::TakeUpOptions options;
     options.root = root;
@@ -89,7 +96,8 @@ Result<ptrace::AdoptReport> adopt_at(const level::Level& level, const ptrace::Ta
     return ptrace::adopt(*prepared, {}, options);
 }
 
-Result<std::vector<ptrace::AdoptReport>> take_under(const Record& record, pid_t root, bool leave_stopped, std::chrono::seconds patience) {
+Result<std::vector<ptrace::AdoptReport>> take_under(const Record& record, pid_t root, bool leave_stopped,
+                                                    std::chrono::seconds patience) {
     const auto numbers = by_own_number(root);
     std::vector<ptrace::AdoptReport> reports;
     for (const LevelledTree& tree : record.trees) {

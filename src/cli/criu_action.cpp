@@ -45,7 +45,8 @@ Result<int> run() {
     const auto done = checkpoint::run_action(setup);
     if (!done) {
         // Nobody looks at the exit status of the last one: the system's log is told as well.
-        if (setup.action == "post-resume") setup.complain("what CRIU has restored is not levelled: " + done.error().message());
+        if (setup.action == "post-resume")
+            setup.complain("what CRIU has restored is not levelled: " + done.error().message());
         return std::unexpected(done.error());
     }
     return 0;
@@ -59,9 +60,12 @@ const Registration kRegistration(
     {.name = "criu-action",
      .order = 86,
      .summary = "For CRIU: its action script (also by calling `cpulevel` without arguments)",
-     .details = "CRIU calls it at each step of a dump or restore (--action-script, or action-script in /etc/criu/*.conf). Before a dump "
-                "the levelled tree is let go of and left stopped; after it cpulevel.json is written beside the images; before a restore "
-                "that is compared with this machine; after it the tree comes under its level, before any instruction of it runs. What has "
+     .details = "CRIU calls it at each step of a dump or restore (--action-script, or action-script in "
+                "/etc/criu/*.conf). Before a dump "
+                "the levelled tree is let go of and left stopped; after it cpulevel.json is written beside the images; "
+                "before a restore "
+                "that is compared with this machine; after it the tree comes under its level, before any instruction "
+                "of it runs. What has "
                 "no level is left alone.",
      .examples = "  criu dump -t 4711 -D images --action-script $(command -v cpulevel)\n"
                  "  echo action-script $(command -v cpulevel) >>/etc/criu/default.conf",

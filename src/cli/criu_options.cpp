@@ -14,11 +14,13 @@ namespace cpulevel::cli {
 
 void add_criu_options(CLI::App& app, checkpoint::CriuSetup& setup) {
     app.add_option("--criu", setup.program, "The CRIU to use; else the one in $PATH")->type_name("PATH");
-    app.add_flag("--shell-job", setup.wanted.shell_job, "It belongs to a terminal's session (found out by itself at the dump)");
+    app.add_flag("--shell-job", setup.wanted.shell_job,
+                 "It belongs to a terminal's session (found out by itself at the dump)");
     app.add_flag("--tcp-established", setup.wanted.tcp_established, "Carry open TCP connections");
     app.add_flag("--file-locks", setup.wanted.file_locks, "Carry locks on files");
     app.add_flag("--ext-unix-sk", setup.wanted.external_unix, "Carry Unix sockets whose other end stays behind");
-    app.add_option("--criu-option", setup.options, "Any other option of CRIU (--criu-option=--link-remap); can be repeated")
+    app.add_option("--criu-option", setup.options,
+                   "Any other option of CRIU (--criu-option=--link-remap); can be repeated")
         ->type_name("OPTION")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

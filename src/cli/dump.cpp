@@ -31,28 +31,37 @@ struct Options {
 nlohmann::json to_json(const checkpoint::DumpReport& report) {
     nlohmann::json trees = nlohmann::json::array();
     for (const checkpoint::LevelledTree& tree : report.record.trees) trees.push_back(tree_json(tree));
-    nlohmann::json json{{"schema", "cpulevel/dump/1"}, {"root", report.root},   {"images", report.folder},
-                        {"bytes", report.bytes},       {"criu", report.criu_version}, {"left_running", report.left_running},
+    nlohmann::json json{{"schema", "cpulevel/dump/1"}, {"root", report.root},
+                        {"images", report.folder},     {"bytes", report.bytes},
+                        {"criu", report.criu_version}, {"left_running", report.left_running},
                         {"trees", std::move(trees)}};
-    if (report.record.audit) json["audit"] = {{"target", report.record.audit->target}, {"safe", report.record.audit->safe}};
+    if (report.record.audit)
+        json["audit"] = {{"target", report.record.audit->target}, {"safe", report.record.audit->safe}};
     return json;
 }
 
 std::string to_text_for_people(const checkpoint::DumpReport& report) {
     std::string text;
     for (const checkpoint::LevelledTree& tree : report.record.trees) {
-        text += fmt::format("Dumped: {} process{} with {} from {} on, level {}.\n", tree.processes, tree.processes == 1 ? "" : "es",
-                            plural(tree.threads, "thread"), tree.root, safe(tree.level.name));
+        text += fmt::format("Dumped: {} process{} with {} from {} on, level {}.\n", tree.processes,
+                            tree.processes == 1 ? "" : "es", plural(tree.threads, "thread"), tree.root,
+                            safe(tree.level.name));
     }
     text += fmt::format("Images: {} in {}.\n", byte_count(report.bytes), safe(report.folder));
     if (report.record.audit) {
         const checkpoint::Audit& audit = *report.record.audit;
         text += fmt::format("Audit, to {}: {}.\n", safe(audit.target), audit.safe ? "safe" : "not safe, or not known");
         for (const audit::Finding& finding : audit.findings) {
-            text += fmt::format("  {}: {} {} {}\n", audit::name(finding.severity), safe(finding.process), finding.pid, safe(finding.what));
+            text += fmt::format("  {}: {} {} {}\n", audit::name(finding.severity), safe(finding.process), finding.pid,
+                                safe(finding.what));
         }
     }
-    text += report.left_running ? "It runs on here, levelled.\n" : fmt::format("It has ended here; `cpulevel restore {}` has it go on.\n", safe(report.folder));
+    if (report.left_running) {
+        text += report.let_go_before ? "It is here as it was, let go; `cpulevel adopt` takes it up.\n"
+                                     : "It runs on here, levelled.\n";
+    } else {
+        text += fmt::format("It has ended here; `cpulevel restore {}` has it go on.\n", safe(report.folder));
+    }
     return text;
 }
 
@@ -62,10 +71,12 @@ Result<void> tell_script(const Options& options) {
     ::unsetenv("CPULEVEL_CRIU_FORCE");
     if (options.dump.force) ::setenv("CPULEVEL_CRIU_FORCE", "1", 1);
     if (options.target.empty()) return {};
-    if (options.target == "-") return usage_error("the target has to be a file or a name", "--to -", "it is read twice");
+    if (options.target == "-")
+        return usage_error("the target has to be a file or a name", "--to -", "it is read twice");
     std::error_code error;
     const bool is_file = std::filesystem::exists(options.target, error);
-    ::setenv("CPULEVEL_CRIU_TO", is_file ? std::filesystem::absolute(options.target, error).c_str() : options.target.c_str(), 1);
+    ::setenv("CPULEVEL_CRIU_TO",
+             is_file ? std::filesystem::absolute(options.target, error).c_str() : options.target.c_str(), 1);
     return {};
 }
 
@@ -79,7 +90,8 @@ Result<int> run(Options& options) {
     std::error_code error;
     dump.folder = std::filesystem::absolute(options.folder, error).lexically_normal().string();
     if (error) return usage_error("cannot tell where this folder is", options.folder, error.message());
-    if (options.wait >= 0 && options.target.empty()) return usage_error("what to wait for?", "--wait", "it goes with --to");
+    if (options.wait >= 0 && options.target.empty())
+        return usage_error("what to wait for?", "--wait", "it goes with --to");
     if (options.wait >= 0) dump.wait = std::chrono::milliseconds(static_cast<std::int64_t>(options.wait * 1000));
     if (const auto told = tell_script(options); !told) return std::unexpected(told.error());
     if (!options.target.empty()) {
@@ -99,10 +111,15 @@ Action setup(CLI::App& app) {
     app.add_option("PID", options->pid, "A process of the tree, its supervisor, or `cpulevel run` itself")
         ->required()
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{0x7fffffff}));
-    app.add_option("-D,--images", options->folder, "The folder for the images; made, or empty")->required()->type_name("DIR");
-    app.add_option("--to", options->target, "Where it is to go; it is dumped only if it can go there: a machine's profile, or a level (any machine of it)")
+    app.add_option("-D,--images", options->folder, "The folder for the images; made, or empty")
+        ->required()
+        ->type_name("DIR");
+    app.add_option("--to", options->target,
+                   "Where it is to go; it is dumped only if it can go there: a machine's profile, or a level (any "
+                   "machine of it)")
         ->type_name("LEVEL|PROFILE");
-    app.add_option("--wait", options->wait, "With --to: wait so long for threads to leave signal handlers that the target cannot take")
+    app.add_option("--wait", options->wait,
+                   "With --to: wait so long for threads to leave signal handlers that the target cannot take")
         ->check(CLI::Range(0.0, 86400.0))
         ->type_name("SECONDS");
     app.add_flag("--leave-running", options->dump.leave_running, "It goes on here as well, levelled as before");
@@ -120,9 +137,12 @@ const Registration kRegistration(
     {.name = "dump",
      .order = 84,
      .summary = "Checkpoint a levelled tree, by CRIU",
-     .details = "Stops the tree and lets go of it, has CRIU write it to a folder, and puts cpulevel.json beside the images: the level, this "
-                "machine, and what was found in the images. The tree has ended then; with --leave-running, and where anything fails, it goes "
-                "on levelled. Exit status: 0 dumped; 1 it may not go there, or is in no levelled tree; 2 wrong usage; 3 CRIU could not.",
+     .details = "Stops the tree and lets go of it, has CRIU write it to a folder, and puts cpulevel.json beside the "
+                "images: the level, this "
+                "machine, and what was found in the images. The tree has ended then; with --leave-running, and where "
+                "anything fails, it goes "
+                "on levelled. Exit status: 0 dumped; 1 it may not go there, or is in no levelled tree; 2 wrong usage; "
+                "3 CRIU could not.",
      .examples = "  cpulevel dump 4711 --images /srv/checkpoint --to fleet.json\n"
                  "  cpulevel dump 4711 --images /srv/checkpoint --to other-host.json --wait 10 --leave-running",
      .setup = setup});

@@ -36,22 +36,27 @@ nlohmann::json to_json(const checkpoint::RestoreReport& report) {
         tree["stays"] = report.trees[i].stays;
         trees.push_back(std::move(tree));
     }
-    return {{"schema", "cpulevel/restore/1"}, {"root", report.root}, {"criu", report.criu_version}, {"from", report.record.node.name},
-            {"cautions", report.cautions}, {"trees", std::move(trees)}};
+    return {{"schema", "cpulevel/restore/1"},  {"root", report.root},         {"criu", report.criu_version},
+            {"from", report.record.node.name}, {"cautions", report.cautions}, {"trees", std::move(trees)}};
 }
 
 std::string to_text_for_people(const checkpoint::RestoreReport& report) {
-    std::string text = fmt::format("Restored: process {}, dumped on {}, {}.\n", report.root, safe(report.record.node.name), safe(report.record.created));
+    std::string text = fmt::format("Restored: process {}, dumped on {}, {}.\n", report.root,
+                                   safe(report.record.node.name), safe(report.record.created));
     for (const engine::ptrace::AdoptReport& tree : report.trees) {
         if (tree.already) {
-            text += fmt::format("Supervisor {} levels it, to {}: every thread is supervised.\n", tree.supervisor, safe(tree.level));
+            text += fmt::format("Supervisor {} levels it, to {}: every thread is supervised.\n", tree.supervisor,
+                                safe(tree.level));
             continue;
         }
-        text += fmt::format("Level {}, by supervisor {}: {} process{} with {}; every thread is supervised.\n", safe(tree.level), tree.supervisor,
-                            tree.done.processes.size(), tree.done.processes.size() == 1 ? "" : "es", plural(tree.done.threads, "thread"));
-        text += fmt::format("CPUID: {} answered from memory, {} by a stop; {} asked, and answered with the level.\n",
-                            plural(tree.done.jumps, "instruction"), tree.done.traps, plural(tree.done.answers, "program"));
-        if (!tree.done.still_stopped.empty()) text += fmt::format("Still stopped: {}.\n", tree.done.still_stopped.size());
+        text += fmt::format("Level {}, by supervisor {}: {} process{} with {}; every thread is supervised.\n",
+                            safe(tree.level), tree.supervisor, tree.done.processes.size(),
+                            tree.done.processes.size() == 1 ? "" : "es", plural(tree.done.threads, "thread"));
+        text +=
+            fmt::format("CPUID: {} answered from memory, {} by a stop; {} asked, and answered with the level.\n",
+                        plural(tree.done.jumps, "instruction"), tree.done.traps, plural(tree.done.answers, "program"));
+        if (!tree.done.still_stopped.empty())
+            text += fmt::format("Still stopped: {}.\n", tree.done.still_stopped.size());
         for (const std::string& sentence : tree.stays) text += "Stays: " + safe(sentence) + ".\n";
     }
     return text;
@@ -78,9 +83,13 @@ Result<int> run(Options& options) {
 
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("DIR", options->folder, "The folder that `cpulevel dump`, or CRIU with the action script, has written")->required()->type_name("DIR");
+    app.add_option("DIR", options->folder,
+                   "The folder that `cpulevel dump`, or CRIU with the action script, has written")
+        ->required()
+        ->type_name("DIR");
     app.add_flag("--leave-stopped", options->restore.leave_stopped, "Levelled, but left stopped: SIGCONT has it go on");
-    app.add_flag("--force", options->restore.force, "Restore also where this machine may not take it: programs can die, or go wrong silently");
+    app.add_flag("--force", options->restore.force,
+                 "Restore also where this machine may not take it: programs can die, or go wrong silently");
     app.add_option("--timeout", options->timeout, "Give up when the tree cannot be brought under its level in SECONDS")
         ->type_name("SECONDS")
         ->check(CLI::Range(1U, 3600U))
@@ -94,9 +103,12 @@ const Registration kRegistration(
     {.name = "restore",
      .order = 85,
      .summary = "Restore a checkpoint of a levelled tree, under its level",
-     .details = "Compares the checkpoint with this machine and refuses with names where it may not go on here; has CRIU restore it, stopped; "
-                "puts it under its level, checks that every thread is, and lets it go on. No instruction of it runs before that. Exit status: "
-                "0 restored; 1 it may not come here; 2 no checkpoint, or damaged; 3 CRIU could not, or the level could not be enforced.",
+     .details = "Compares the checkpoint with this machine and refuses with names where it may not go on here; has "
+                "CRIU restore it, stopped; "
+                "puts it under its level, checks that every thread is, and lets it go on. No instruction of it runs "
+                "before that. Exit status: "
+                "0 restored; 1 it may not come here; 2 no checkpoint, or damaged; 3 CRIU could not, or the level could "
+                "not be enforced.",
      .examples = "  cpulevel restore /srv/checkpoint\n"
                  "  unshare -p -f --mount-proc cpulevel restore /srv/checkpoint    where its process numbers are taken",
      .setup = setup});

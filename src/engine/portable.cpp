@@ -21,9 +21,11 @@ namespace {
 constexpr const char* kTunables = "GLIBC_TUNABLES";
 constexpr const char* kUsers = "CPULEVEL_USERS_TUNABLES";  // what the user had there: '=' and the value, or nothing
 
-// The names of glibc 2.33 to 2.41 for what its functions are chosen by (sysdeps/x86/cpu-features.c); it skips those that it does not know.
+// The names of glibc 2.33 to 2.41 for what its functions are chosen by (sysdeps/x86/cpu-features.c); it skips those
+// that it does not know.
 constexpr const char* kBaseline =
-    "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512CD,-AVX512BW,-AVX512DQ,-AVX512ER,-AVX512PF,-AVX512VL,-BMI1,-BMI2,-ERMS,-FSRM,-FMA,-FMA4,"
+    "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512CD,-AVX512BW,-AVX512DQ,-AVX512ER,-AVX512PF,-AVX512VL,-BMI1,-BMI2,-"
+    "ERMS,-FSRM,-FMA,-FMA4,"
     "-AVX_Fast_Unaligned_Load,-LZCNT,-MOVBE,-OSXSAVE,-POPCNT,-RTM,-SSSE3,-SSE4_1,-SSE4_2,-XSAVE,-XSAVEC";
 
 std::vector<std::string> own_words() {

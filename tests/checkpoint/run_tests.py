@@ -32,6 +32,7 @@ NATIVE = {  # name: verb, level, program
     "handler": ("there_and_back", LOW, "handler"),
     "leave_running": ("leave_running", LOW, "threads"),
     "by_front": ("by_front", LOW, "threads"),
+    "let_go_before": ("let_go_before", LOW, "threads"),
     "criu_fails": ("criu_fails", LOW, "threads"),
     "unfit": ("unfit", LOW, "strings"),
     "damaged": ("damaged", LOW, "strings"),

@@ -1,7 +1,7 @@
 # What is done at one place, on a real or an emulated machine alike, by any POSIX shell: each line of /travel/orders is a case, "VERB NAME
 # LEVEL PROGRAM". A fact for each: "ok NAME" or "failed NAME WHY", with indented lines that explain it. The programs are the
 # travellers of tests/travel: they check their own results, and pass when they have done after the move what they never did before.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2013,SC2015
 PATH=/travel/bin:$PATH:/usr/sbin
 export PATH
 # CRIU's breakpoints are the CPU's, which not every hypervisor carries out: told by this variable it takes system call stops.
@@ -109,6 +109,17 @@ there_and_back() {
 leave_running() {
     start && gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && levelled "after --leave-running" &&
         goes_on "after --leave-running"
+}
+
+# Somebody has let it go before: the dump leaves it so, and the restore levels it.
+let_go_before() {
+    start && gives 0 cpulevel release "$pid" --leave-stopped || return
+    gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && says "let go" || return
+    [ "$(field "$pid" TracerPid)" = 0 ] || { fail "it was taken up"; return; }
+    rm -rf "$folder/images"
+    gives 3 cpulevel dump "$pid" --images "$folder/images" --criu-option=--action-script=/bin/false && says "is let go, as it was before" || return
+    rm -rf "$folder/images"
+    gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left && comes_back && goes_on "after the restore"
 }
 
 # By its supervisor's number, as a job of this shell's session where there is one.

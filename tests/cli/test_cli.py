@@ -35,6 +35,26 @@ class Usage(unittest.TestCase):
         self.refused(["baseline", PROFILES / "haswell.json", "--like", "hasswell"], 2, "hasswell", "haswell")
         self.refused([], 2, "no command given")
 
+    def test_the_action_script_is_for_criu(self):
+        self.refused(["criu-action"], 2, "this is for CRIU to call", "CRTOOLS_SCRIPT_ACTION")
+        # CRIU calls it without arguments; what is not one of its steps, and a folder that is not ours, is none of our business.
+        with tempfile.TemporaryDirectory() as images:
+            for step in ("status-ready", "network-lock", "pre-restore"):
+                done = run(env={"CRTOOLS_SCRIPT_ACTION": step, "CRTOOLS_IMAGE_DIR": images})
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), step)
+            (pathlib.Path(images) / "cpulevel.json").write_text("{}")
+            done = run(env={"CRTOOLS_SCRIPT_ACTION": "pre-restore", "CRTOOLS_IMAGE_DIR": images})
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("cpulevel.json", done.stderr)
+
+    def test_dump_and_restore_want_what_they_need(self):
+        self.refused(["dump", str(os.getpid())], 2, "--images")
+        self.refused(["restore", "/nonexistent"], 2, "not a checkpoint of a levelled tree")
+        with tempfile.TemporaryDirectory() as images:
+            self.refused(["dump", "2147483647", "-D", images, "--criu", "/bin/true"], 3, "no CRIU that works")
+            self.refused(["dump", "1", "-D", images, "--wait", "3"], 2, "--to")
+            self.assertEqual(os.listdir(images), [])
+
     def test_unreadable_input(self):
         self.refused(["show", "/nonexistent/a.json"], 2, "/nonexistent/a.json", "No such file")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -54,7 +74,7 @@ class Usage(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("Usage: cpulevel " + command, done.stdout)
             self.assertIn("Examples:", done.stdout, command)
-            self.assertIn("--json" if command not in ("run", "inherit", "criu-action") else "--report", done.stdout, command)
+            self.assertIn({"run": "--report", "inherit": "--report", "criu-action": "--action-script"}.get(command, "--json"), done.stdout, command)
 
     def test_run_keeps_its_own_statuses(self):
         self.assertEqual(run("run", "--nonsense").returncode, 125)

@@ -1,0 +1,55 @@
+// The line of CRIU's log that says why. The logs are CRIU 4.1.1's own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "checkpoint/criu_log.h"
+
+namespace cpulevel::checkpoint {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(CriuLog, TheFirstErrorIsTheCause) {
+    const auto explained = explain(
+        "Warn  (compel/src/lib/infect.c:133): Unable to interrupt task: 38 (Operation not permitted)\n"
+        "(00.277506) Error (criu/files-reg.c:1790): Can't lookup mount=74 for fd=1 path=/travel/work/b/out\n"
+        "(00.277540) Error (criu/cr-dump.c:1681): Dump files (pid: 29) failed with -1\n"
+        "(00.406450) Error (criu/cr-dump.c:2111): Dumping FAILED.\n");
+    EXPECT_EQ(explained.line, "Can't lookup mount=74 for fd=1 path=/travel/work/b/out");
+    EXPECT_THAT(explained.advice, HasSubstr("mount namespace"));
+}
+
+TEST(CriuLog, AnErrorWithAnAdviceGoesBeforeOneWithout) {
+    const auto explained = explain(
+        "Error (criu/util.c:656): exited, status=1\n"
+        "Error (criu/tty.c:1): tty: Found dangling tty with sid 7 pgid 7 (pts) on peer fd 0.\n"
+        "Error (criu/tty.c:2): Consider using --shell-job option. But be careful.\n"
+        "Error (criu/cr-dump.c:2111): Dumping FAILED.\n");
+    EXPECT_THAT(explained.line, HasSubstr("--shell-job"));
+    EXPECT_THAT(explained.advice, HasSubstr("setsid"));
+}
+
+TEST(CriuLog, OfARestoredProcess) {
+    const auto explained =
+        explain("  3210: Error (criu/files-reg.c:2219): File usr/lib/libc.so.6 has bad size 1 (expect 2)\n");
+    EXPECT_EQ(explained.line, "File usr/lib/libc.so.6 has bad size 1 (expect 2)");
+    EXPECT_THAT(explained.advice, HasSubstr("same version"));
+}
+
+TEST(CriuLog, WithoutAnErrorThereIsNothingToExplain) {
+    EXPECT_TRUE(explain("").line.empty());
+    EXPECT_TRUE(explain("Warn  (criu/kerndat.c:1): something\n").line.empty());
+}
+
+TEST(CriuLog, ControlCharactersDoNotReachTheTerminal) {
+    EXPECT_EQ(explain("Error (criu/x.c:1): a\x1b[2Jb\n").line, "a\\x1b[2Jb");
+}
+
+TEST(CriuLog, OurOwnLinesAreFound) {
+    EXPECT_THAT(own_lines("(00.1) Running pre-dump scripts\ncpulevel: this checkpoint cannot go there\nError "
+                          "(criu/util.c:656): exited\n"),
+                ::testing::ElementsAre("this checkpoint cannot go there"));
+}
+
+}  // namespace
+}  // namespace cpulevel::checkpoint
