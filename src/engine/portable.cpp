@@ -28,7 +28,7 @@ constexpr const char* kBaseline =
     "ERMS,-FSRM,-FMA,-FMA4,"
     "-AVX_Fast_Unaligned_Load,-LZCNT,-MOVBE,-OSXSAVE,-POPCNT,-RTM,-SSSE3,-SSE4_1,-SSE4_2,-XSAVE,-XSAVEC";
 
-std::vector<std::string> own_words() {
+[[maybe_unused]] std::vector<std::string> own_words() {
     std::vector<std::string> words;
     const auto text = read_file("/proc/self/cmdline");
     if (!text) return words;
@@ -37,7 +37,7 @@ std::vector<std::string> own_words() {
     return words;
 }
 
-void put_users_tunables_back(std::string_view users) {
+[[maybe_unused]] void put_users_tunables_back(std::string_view users) {
     ::unsetenv(kTunables);
     if (users.starts_with('=')) ::setenv(kTunables, std::string(users.substr(1)).c_str(), 1);
     ::unsetenv(kUsers);
