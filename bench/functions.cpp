@@ -18,12 +18,14 @@
 
 #include "arch/feature.h"
 #include "cpuid/flat_table.h"
+#include "cpuid/site_finder.h"
 #include "cpuid/stub_area.h"
 #include "cpuid/virtual_cpuid.h"
 #include "level/expression.h"
 #include "level/meet.h"
 #include "profile/probe.h"
 #include "profile/profile_json.h"
+#include "util/file.h"
 
 namespace cpulevel {
 namespace {
@@ -86,6 +88,19 @@ void virtual_cpuid_answer(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(table.answer(leaf, 0, real));
 }
 BENCHMARK(virtual_cpuid_answer)->Arg(0)->Arg(1)->Arg(7)->Arg(0x40000000)->Arg(0x80000001);
+
+// What a program of a hundred megabytes costs when it is started for the first time.
+void find_sites_of_a_large_program(benchmark::State& state) {
+    constexpr std::size_t kLargest = std::size_t{1} << 30U;
+    const auto file = read_file("/usr/bin/node", kLargest);
+    if (!file) {
+        state.SkipWithError("no /usr/bin/node here");
+        return;
+    }
+    for (auto _ : state) benchmark::DoNotOptimize(cpuid::find_sites(std::as_bytes(std::span(*file))));
+    state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(file->size()));
+}
+BENCHMARK(find_sites_of_a_large_program)->Unit(benchmark::kMillisecond);
 
 // A function of one CPUID, as it is and patched: what the instruction costs a program, without and with an area. The
 // table has no LIVE fields, which would be the real CPUID once more.

@@ -8,6 +8,7 @@
 
 #include "cli/output.h"
 #include "cli/view_types.h"
+#include "report/report.h"
 #include "util/name_ranges.h"
 #include "util/text.h"
 
@@ -22,8 +23,9 @@ constexpr std::size_t kMostFeatures = 8;  // of a reason
 
 int rank(Verdict verdict) { return verdict == Verdict::no ? 0 : verdict == Verdict::unknown ? 1 : 2; }
 
+// Short, as in the report: what is in the way has to fit beside it.
 std::string brand_of(const fleet::NodeType& type) {
-    std::string brand(trim(type.profile.identity.brand));
+    const std::string brand = report::short_cpu(type.profile.identity.brand);
     return safe(brand.empty() ? type.profile.identity.vendor : brand);
 }
 

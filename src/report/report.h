@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "arch/feature.h"
@@ -64,5 +65,8 @@ struct Limits {
 };
 
 [[nodiscard]] std::string page(const Report& report, const Limits& limits = {});
+
+// "Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz" as "Xeon E5-2680 v3".
+[[nodiscard]] std::string short_cpu(std::string_view brand);
 
 }  // namespace cpulevel::report

@@ -33,9 +33,6 @@ struct Prepared {
 };
 [[nodiscard]] Prepared prepare(const Report& report, const Limits& limits);
 
-// "Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz" as "Xeon E5-2680 v3".
-[[nodiscard]] std::string short_cpu(std::string_view brand);
-
 [[nodiscard]] std::string glance_section(const Prepared& prepared);
 [[nodiscard]] std::string types_section(const Prepared& prepared);
 [[nodiscard]] std::string matrix_section(const Prepared& prepared);

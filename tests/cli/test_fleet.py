@@ -127,7 +127,7 @@ class Fleet(unittest.TestCase):
         text = self.done("compare", "x86-64-v3", nodes, status=1).stdout
         self.assertIn("x86-64-v3 on 100 nodes of 4 types", text)
         first = text.splitlines()[2]
-        self.assertRegex(first, r"no +no +25 +node003 \(\+24\) .*lacks .*avx2")
+        self.assertRegex(first, r"no +no +25 +node003 \(\+24\) .*lacks fma ")
         self.assertIn("75 nodes can give it, 25 nodes cannot.", text)
         answers = json.loads(self.done("compare", "x86-64-v3", nodes, "--json", status=1).stdout)
         self.assertEqual((answers["yes"], answers["no"], answers["unknown"]), (75, 25, 0))
