@@ -187,6 +187,7 @@ class Dump {
                               fmt::format("the tree is stopped and not levelled ({}); `cpulevel adopt {}` tries again",
                                           back.error().message(), held.root));
         }
+        if (std::ranges::none_of(held.trees, is_alive)) return with_state(std::move(error), "the tree has ended");
         if (std::ranges::any_of(held.trees, &Held::Tree::by_others)) {
             return with_state(std::move(error), "the tree is let go, as it was before");
         }
