@@ -1,5 +1,6 @@
 #include "checkpoint/criu_log.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -32,10 +33,6 @@ constexpr std::array kAdvices{
            "own"},
     Advice{"outside of its pid namespace", "its session began outside of its pid namespace: start it by setsid"},
     Advice{"io_uring", "CRIU cannot carry io_uring: have the program do without it"},
-    Advice{"rlimit",
-           "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl "
-           "fs.nr_open=$(ulimit "
-           "-Hn) for that time"},
     Advice{"NOFILE",
            "CRIU raises its limit of open files to fs.nr_open, which root without CAP_SYS_RESOURCE may not: sysctl "
            "fs.nr_open=$(ulimit "
@@ -85,18 +82,28 @@ std::string_view advice_for(std::string_view message) {
     return {};
 }
 
+// Said on the way, and gone on: only where there is nothing else to tell.
+constexpr std::array<std::string_view, 3> kByTheWay{"RLIMIT_NOFILE", "exited, status=", "Unable to detach from"};
+
+bool is_by_the_way(std::string_view message) {
+    return std::ranges::any_of(kByTheWay,
+                               [&](std::string_view words) { return message.find(words) != std::string_view::npos; });
+}
+
 }  // namespace
 
 Explained explain(std::string_view log) {
     Explained explained;
+    Explained by_the_way;
     for (const std::string_view line : split(log, '\n')) {
         const auto message = message_of(line);
         if (!message) continue;
         const std::string_view advice = advice_for(*message);
-        if (!explained.line.empty() && (advice.empty() || !explained.advice.empty())) continue;
-        explained = {printable(*message, 300), std::string(advice)};
+        Explained& into = is_by_the_way(*message) ? by_the_way : explained;
+        if (!into.line.empty() && (advice.empty() || !into.advice.empty())) continue;
+        into = {printable(*message, 300), std::string(advice)};
     }
-    return explained;
+    return explained.line.empty() ? by_the_way : explained;
 }
 
 std::vector<std::string> own_lines(std::string_view log) {

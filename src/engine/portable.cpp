@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "profile/native.h"
 #include "util/file.h"
 #include "util/text.h"
 
@@ -46,7 +47,7 @@ constexpr const char* kBaseline =
 }  // namespace
 
 void run_portably() {
-#if defined(__x86_64__)
+    if (!profile::native::has_cpuid()) return;
     if (const char* const users = std::getenv(kUsers); users != nullptr) {
         put_users_tunables_back(std::string(users));
         return;
@@ -63,7 +64,6 @@ void run_portably() {
     pointers.push_back(nullptr);
     ::execv(path.c_str(), pointers.data());
     put_users_tunables_back(kept);
-#endif
 }
 
 // What it was executed with stays in its memory whatever it does to its environment afterwards.

@@ -130,7 +130,7 @@ by_front() {
 # CRIU fails at the beginning, when the tree is let go of already, and at the end.
 criu_fails() {
     start && gives 3 cpulevel dump "$pid" --images "$folder/images" --criu-option=--action-script=/bin/false &&
-        says "the tree runs on, levelled, as before" && levelled "after a dump that failed" || return
+        says "Script /bin/false exited" && says "the tree runs on, levelled, as before" && levelled "after a dump that failed" || return
     rm -rf "$folder/images"
     gives 3 cpulevel dump "$pid" --images "$folder/images" --criu /travel/bin/no_criu && says "CRIU is not there" && levelled "without CRIU" || return
     [ ! -e "$folder/images" ] || { fail "a folder was made"; return; }

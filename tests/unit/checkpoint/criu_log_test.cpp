@@ -29,6 +29,17 @@ TEST(CriuLog, AnErrorWithAnAdviceGoesBeforeOneWithout) {
     EXPECT_THAT(explained.advice, HasSubstr("setsid"));
 }
 
+// CRIU says it at each start, as root without CAP_SYS_RESOURCE, and goes on.
+TEST(CriuLog, WhatIsSaidByTheWayIsNotTheCause) {
+    const std::string limit =
+        "Error (criu/util.c:1533): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n";
+    EXPECT_THAT(explain(limit).advice, HasSubstr("fs.nr_open"));
+    EXPECT_EQ(explain(limit + "Error (criu/util.c:656): exited, status=1\n"
+                              "Error (criu/action-scripts.c:94): Script /bin/false exited with -1\n")
+                  .line,
+              "Script /bin/false exited with -1");
+}
+
 TEST(CriuLog, OfARestoredProcess) {
     const auto explained =
         explain("  3210: Error (criu/files-reg.c:2219): File usr/lib/libc.so.6 has bad size 1 (expect 2)\n");
