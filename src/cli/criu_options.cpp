@@ -22,7 +22,7 @@ void add_criu_options(CLI::App& app, checkpoint::CriuSetup& setup) {
     app.add_option("--criu-option", setup.options,
                    "Any other option of CRIU (--criu-option=--link-remap); can be repeated")
         ->type_name("OPTION")
-        ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

@@ -29,7 +29,7 @@ constexpr const char* kBaseline =
     "ERMS,-FSRM,-FMA,-FMA4,"
     "-AVX_Fast_Unaligned_Load,-LZCNT,-MOVBE,-OSXSAVE,-POPCNT,-RTM,-SSSE3,-SSE4_1,-SSE4_2,-XSAVE,-XSAVEC";
 
-[[maybe_unused]] std::vector<std::string> own_words() {
+std::vector<std::string> own_words() {
     std::vector<std::string> words;
     const auto text = read_file("/proc/self/cmdline");
     if (!text) return words;
@@ -38,7 +38,7 @@ constexpr const char* kBaseline =
     return words;
 }
 
-[[maybe_unused]] void put_users_tunables_back(std::string_view users) {
+void put_users_tunables_back(std::string_view users) {
     ::unsetenv(kTunables);
     if (users.starts_with('=')) ::setenv(kTunables, std::string(users.substr(1)).c_str(), 1);
     ::unsetenv(kUsers);

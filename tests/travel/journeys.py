@@ -75,12 +75,9 @@ def aarch64() -> list[Journey]:
     def on_arm(traveller: Traveller) -> Traveller:
         return dataclasses.replace(traveller, level="armv8.0-a")
 
-    low = [on_arm(traveller) for traveller in (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON)]
-    journeys = []
-    for stops in (("neoverse-n1", "cortex-a72"), ("arm-max", "neoverse-n1")):
-        journeys += [Journey(traveller, stops) for traveller in low]
-    # Atomic instructions (LSE), which libc and libgcc choose by HWCAP_ATOMICS, and SVE in libc's string functions. What of
-    # the others is chosen by a feature that only the first machine has is little, so they are no control.
-    journeys.append(Journey(on_arm(THREADS), ("neoverse-n1", "cortex-a72"), levelled=False))
-    journeys.append(Journey(on_arm(STRINGS), ("arm-max", "neoverse-n1"), levelled=False))
+    stops = ("neoverse-n1", "cortex-a72")
+    journeys = [Journey(on_arm(traveller), stops) for traveller in (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON)]
+    # Atomic instructions (LSE), which libc and libgcc choose by HWCAP_ATOMICS. What of the others is chosen by a feature
+    # that only the first machine has is little, so they are no control.
+    journeys.append(Journey(on_arm(THREADS), stops, levelled=False))
     return journeys
