@@ -38,6 +38,14 @@ class Glibc(unittest.TestCase):
             self.skipTest(f"no {LOADER}")
         need_flag("avx2")
 
+    def test_memcpy_is_not_chosen_by_what_avx_was_preferred_for(self):
+        """A preference that glibc makes before it reads the names; memcpy goes by it."""
+        wanted = "preferred.AVX_Fast_Unaligned_Load=0x1"
+        bare = run(LOADER, "--list-diagnostics", environment={}).stdout
+        self.assertIn(wanted, bare)
+        self.assertNotIn(wanted, run(LOADER, "--list-diagnostics", environment=variable("x86-64-v2", "glibc")).stdout)
+        self.assertIn(wanted, run(LOADER, "--list-diagnostics", environment=variable("x86-64-v3", "glibc")).stdout)
+
     def test_hides_all_that_it_names_and_nothing_of_the_level(self):
         bare = active({})
         self.assertIn("avx2", bare)
