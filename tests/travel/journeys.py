@@ -75,9 +75,11 @@ def aarch64() -> list[Journey]:
     def on_arm(traveller: Traveller) -> Traveller:
         return dataclasses.replace(traveller, level="armv8.0-a")
 
-    stops = ("neoverse-n1", "cortex-a72")
-    journeys = [Journey(on_arm(traveller), stops) for traveller in (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON)]
-    # Atomic instructions (LSE), which libc and libgcc choose by HWCAP_ATOMICS. What of the others is chosen by a feature
-    # that only the first machine has is little, so they are no control.
-    journeys.append(Journey(on_arm(THREADS), stops, levelled=False))
+    journeys = []
+    for stops in (("neoverse-n1", "cortex-a72"), ("arm-sve", "neoverse-n1")):
+        journeys += [Journey(on_arm(traveller), stops) for traveller in (STRINGS, THREADS, HANDLER, STATIC, CRYPTO, PYTHON)]
+    # Atomic instructions (LSE), which libc and libgcc choose by HWCAP_ATOMICS, and libcrypto's SHA-512 and SHA-3. What of the
+    # others is chosen by a feature that only the first machine has is little (glibc takes SVE on few CPUs), so they are no control.
+    journeys.append(Journey(on_arm(THREADS), ("neoverse-n1", "cortex-a72"), levelled=False))
+    journeys.append(Journey(on_arm(CRYPTO), ("arm-sve", "neoverse-n1"), levelled=False))
     return journeys

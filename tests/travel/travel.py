@@ -26,11 +26,11 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent / "lab"))
 
 from journeys import NATIVE, Journey, aarch64, x86_64  # noqa: E402
-from lab.machines import ARCHITECTURES, ARM64, EPYC, MACHINES, X86_64  # noqa: E402
+from lab.machines import ARCHITECTURES, ARM64, ARM_SVE, EPYC, MACHINES, X86_64  # noqa: E402
 from lab.packages import Packages, Unavailable  # noqa: E402
 from places import Kit, Report, Stage, play_in_machine, play_natively  # noqa: E402
 
-PLACES = {machine.name: machine for machine in [*MACHINES, EPYC]}
+PLACES = {machine.name: machine for machine in [*MACHINES, EPYC, ARM_SVE]}
 SECONDS = 60  # that a restored traveller may take to its end, in an emulated machine
 PIDS = 2500  # of one stage
 State = tuple[str, tuple[str, ...]]  # a departure, and where it has been

@@ -55,3 +55,5 @@ FLEET_OPTIONS = {X86_64.name: (), ARM64.name: ("--accept-unmaskable",)}
 
 # Not in the matrix: where checkpoints go (tests/travel).
 EPYC = Machine("epyc", X86_64, "EPYC")
+# With SVE and without pointer authentication: CRIU does not restore where its keys are missing.
+ARM_SVE = Machine("arm-sve", ARM64, "max,pauth=off")
