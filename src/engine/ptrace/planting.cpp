@@ -9,6 +9,7 @@
 
 #include "cpuid/known_files.h"
 #include "cpuid/stub_area.h"
+#include "engine/ptrace/file_pages.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -18,17 +19,6 @@ constexpr std::uint64_t kMaximumFile = 1ULL << 30U;  // bytes; larger executable
 constexpr std::size_t kMaximumFiles = 4096;          // remembered
 constexpr std::size_t kRoomForLibraries = 64U
                                           << 10U;  // bytes of address space in a loader's area; a stub takes 64 or 80
-
-std::optional<std::vector<std::byte>> read_whole(int fd, std::uint64_t size) {
-    std::vector<std::byte> bytes(size);
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-        const ssize_t got = ::pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-        if (got <= 0) return std::nullopt;
-        done += static_cast<std::size_t>(got);
-    }
-    return bytes;
-}
 
 // HotSpot executes CPUID between threads that write code and threads that run it, for its effect on instruction fetch
 // alone (OrderAccess::cross_modify_fence). A stub that answers from memory does not have that effect; a trap has it.
@@ -108,9 +98,9 @@ std::shared_ptr<const cpuid::SiteScan> Planter::scan(int fd, const cpuid::FileId
             }
         }
     }
-    const auto bytes = read_whole(fd, identity.size);
-    if (!bytes) return nullptr;
-    auto found = cpuid::find_sites(*bytes);
+    const auto file = FilePages::read(fd, identity.size);
+    if (!file) return nullptr;
+    auto found = cpuid::find_sites(file->bytes());
     if (!found) return nullptr;
     if (store_ != nullptr) store_->save(identity, cpuid::write_site_record(identity, *found));
     return std::make_shared<const cpuid::SiteScan>(std::move(*found));
