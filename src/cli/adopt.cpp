@@ -116,7 +116,7 @@ Action setup(CLI::App& app) {
     app.add_option("--keep-stopped", options->keep_stopped, "Processes that stay stopped while all others are continued")->type_name("PID")->delimiter(',');
     app.add_option("--timeout", options->timeout, "Give up when the tree cannot be brought to a stop in SECONDS")
         ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U))
+        ->check(CLI::Range(1U, 3600U).description(""))
         ->capture_default_str();
     app.add_option("--on-supervisor-death", options->on_supervisor_death, "If the supervisor dies: kill the tree, or let it go on without it")
         ->check(CLI::IsMember({"kill", "continue"}))

@@ -69,7 +69,7 @@ Action setup(CLI::App& app) {
         ->type_name("LEVEL|PROFILE");
     app.add_flag("--single", options->single, "Only this process, not those below it");
     app.add_option("--wait", options->wait, "Wait so long for threads to leave signal handlers that the target cannot take")
-        ->check(CLI::Range(0.0, 86400.0))
+        ->check(CLI::Range(0.0, 86400.0).description(""))
         ->type_name("SECONDS");
     app.add_flag("--json", options->json, "Print the report as JSON");
     return [options](const Invocation&) { return run(*options); };

@@ -120,13 +120,13 @@ Action setup(CLI::App& app) {
         ->type_name("LEVEL|PROFILE");
     app.add_option("--wait", options->wait,
                    "With --to: wait so long for threads to leave signal handlers that the target cannot take")
-        ->check(CLI::Range(0.0, 86400.0))
+        ->check(CLI::Range(0.0, 86400.0).description(""))
         ->type_name("SECONDS");
     app.add_flag("--leave-running", options->dump.leave_running, "It goes on here as well, levelled as before");
     app.add_flag("--force", options->dump.force, "Dump also what cannot go to the target");
     app.add_option("--timeout", options->timeout, "Give up when the tree cannot be brought to a stop in SECONDS")
         ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U))
+        ->check(CLI::Range(1U, 3600U).description(""))
         ->capture_default_str();
     add_criu_options(app, options->dump.criu);
     app.add_flag("--json", options->json, "Print JSON instead of text");

@@ -83,7 +83,7 @@ std::string help_text(const Command& command, const CLI::App& app) {
         }
     }
     if (command.takes_program) usage += " [--] PROGRAM [ARGUMENT...]";
-    std::string text = usage + "\n\n" + wrap(std::string(command.summary) + ".", width, 0) + "\n";
+    std::string text = usage + "\n\n" + wrap(std::string(command.summary) + (std::string_view(command.summary).ends_with('?') ? "" : "."), width, 0) + "\n";
     for (const std::string_view paragraph : split(command.details, '\n')) {
         if (!paragraph.empty()) text += "\n" + wrap(paragraph, width, 0) + "\n";
     }

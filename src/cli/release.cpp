@@ -68,7 +68,7 @@ Action setup(CLI::App& app) {
     app.add_flag("--leave-stopped", options->leave_stopped, "Leave every process stopped (SIGSTOP), before any instruction of it");
     app.add_option("--timeout", options->timeout, "Give up when the tree cannot be brought to a stop in SECONDS")
         ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U))
+        ->check(CLI::Range(1U, 3600U).description(""))
         ->capture_default_str();
     app.add_flag("--json", options->json, "Print JSON instead of text");
     return [options](const Invocation&) -> Result<int> {

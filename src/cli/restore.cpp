@@ -92,7 +92,7 @@ Action setup(CLI::App& app) {
                  "Restore also where this machine may not take it: programs can die, or go wrong silently");
     app.add_option("--timeout", options->timeout, "Give up when the tree cannot be brought under its level in SECONDS")
         ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U))
+        ->check(CLI::Range(1U, 3600U).description(""))
         ->capture_default_str();
     add_criu_options(app, options->restore.criu);
     app.add_flag("--json", options->json, "Print JSON instead of text");
