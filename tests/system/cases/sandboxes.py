@@ -30,6 +30,19 @@ def exec_under_filter(t: Context, case: str) -> None:
 
 
 @test
+def no_new_code(t: Context) -> None:
+    """Programs whose memory the kernel never lets be written and executed: our areas and jumps are there all the same, and none is both."""
+    command = [t.victim("sandbox"), "no_new_code"]
+    bare = t.ok(t.bare(*command, t.victim("print_level")))
+    if "unknown" in bare.facts:
+        t.skip(f"this kernel has no PR_SET_MDWE: {bare.facts['unknown']}")
+    t.shows_v2(t.levelled(*command, t.victim("print_level")), bare)
+    areas = t.ok(t.levelled(*command, "/bin/cat", "/proc/self/maps")).out.splitlines()
+    t.check(any(" r-xp 00000000 00:00 0" in line for line in areas), f"no area of ours: {areas}")
+    t.check(not any("wx" in line.split()[1] for line in areas if " " in line), f"written and executed: {areas}")
+
+
+@test
 def no_new_privs_around_all(t: Context) -> None:
     t.shows_v2(t.levelled(t.victim("print_level"), preexec=set_no_new_privileges))
 

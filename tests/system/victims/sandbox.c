@@ -121,6 +121,17 @@ static void no_new_privileges(void) {
     then_exec();
 }
 
+// Memory is never both written and executed, and never becomes executable (Linux 6.3; systemd's MemoryDenyWriteExecute). Kept
+// over exec.
+static void no_new_code(void) {
+    enum { kSetMdwe = 65, kRefuseExecGain = 1 };
+    if (prctl(kSetMdwe, kRefuseExecGain, 0, 0, 0) != 0) {
+        printf("unknown=%s\n", strerror(errno));
+        return;
+    }
+    then_exec();
+}
+
 static const struct {
     const char* name;
     void (*run)(void);
@@ -134,6 +145,7 @@ static const struct {
     {"trap_action", trap_action},
     {"filter_inherited", filter_inherited},
     {"no_new_privileges", no_new_privileges},
+    {"no_new_code", no_new_code},
 };
 
 int main(int argc, char** argv) {
