@@ -22,9 +22,10 @@ SOURCE = HERE.parent.parent
 sys.path[:0] = [str(SOURCE / "tests/travel"), str(SOURCE / "tests/lab")]
 
 import jsonschema  # noqa: E402
+from lab.machines import X86_64  # noqa: E402
 from lab.packages import Packages, Unavailable  # noqa: E402
-from places import Stage, play_in_machine, play_natively  # noqa: E402
-from travel import PLACES, Test, Verdicts, criu_root  # noqa: E402
+from places import Kit, Stage, play_in_machine, play_natively  # noqa: E402
+from travel import PLACES, Test, Verdicts, pack  # noqa: E402
 
 LOW, HIGH = "x86-64-v2-mtrr", "x86-64-v3-mtrr"
 NATIVE = {  # name: verb, level, program
@@ -68,9 +69,10 @@ def facts(lines: list[str]) -> tuple[dict[str, tuple[str, str, list[str]]], list
 
 
 class Run:
-    def __init__(self, build: pathlib.Path, root: pathlib.Path, packages: Packages, work: pathlib.Path) -> None:
-        self.programs = [build / "src/cli/cpulevel", *sorted((build / "tests/travel/bin").iterdir()), build / "tests/checkpoint/bin/detached"]
-        self.root, self.packages, self.work = root, packages, work
+    def __init__(self, build: pathlib.Path, packages: Packages, work: pathlib.Path) -> None:
+        kit = pack(X86_64.name, build, packages)
+        self.kit = Kit([*kit.programs, build / "tests/checkpoint/bin/detached"], kit.root)
+        self.packages, self.work = packages, work
         self.verdicts = Verdicts()
         self.schema = jsonschema.Draft202012Validator(json.loads((SOURCE / "data/schema/checkpoint.schema.json").read_text()))
 
@@ -79,9 +81,9 @@ class Run:
         folder.chmod(0o755)
         stage = Stage(orders, luggage, first_pid, script=HERE / "stage.sh")
         if place == "native":
-            report = play_natively(stage, self.programs, self.root, folder)
+            report = play_natively(stage, self.kit, folder)
         else:
-            report = play_in_machine(stage, self.programs, self.root, folder, PLACES[place], self.packages)
+            report = play_in_machine(stage, self.kit, folder, PLACES[place], self.packages)
         found, others = facts(report.lines)
         for line in others:
             print(f"         {place}: {line}", flush=True)
@@ -134,11 +136,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cpulevel-checkpoint-") as work:
         try:
             packages = Packages()
-            root = criu_root()
-            if away:
-                packages.kernel("amd64")
-            run = Run(build, root, packages, pathlib.Path(work))
-            trouble = Test([], run.programs, root, packages, pathlib.Path(work), 1).native_trouble()
+            run = Run(build, packages, pathlib.Path(work))
+            trouble = Test([], {X86_64.name: run.kit}, packages, pathlib.Path(work), 1, Verdicts()).native_trouble()
             if trouble:
                 raise Unavailable(f"CRIU does not work natively here: {trouble}")
         except Unavailable as missing:
