@@ -44,9 +44,9 @@ say "aarch64: build"
 tools/build.sh aarch64 "$jobs" || broken aarch64
 
 run_ctest release
-# What other tools make of our exports does not depend on how we were built. Nor does what real programs do under a level:
-# they take long there, and what they ask of us the victims ask too.
-real='^system\.(real_programs|real_work|torture)$'
+# What other tools make of our exports does not depend on how we were built. Nor does what real programs do under a level, or
+# every command with every format: they take long there, and what they ask of us the victims, unit tests and fuzz targets ask too.
+real='^(system\.(real_programs|real_work|torture)|cli_foreign)$'
 run_ctest asan -LE export -E "$real"
 run_ctest tsan -L system -E "$real"
 
