@@ -27,27 +27,15 @@ struct Spot {
     [[nodiscard]] std::uint64_t start() const { return patch == nullptr ? address : address - patch->site; }
 };
 
-std::optional<std::uint64_t> place(const CodeModule& module, std::uint64_t file_offset, std::size_t length) {
-    for (const CodeModule::Mapping& mapping : module.mappings) {
-        if (file_offset < mapping.offset) continue;
-        const std::uint64_t address = mapping.start + (file_offset - mapping.offset);
-        if (address < mapping.end && mapping.end - address >= length) return address;
-    }
-    return std::nullopt;
-}
-
 // `calls`: also what maps libraries.
 std::vector<Spot> find_spots(const CodeModule& module, bool calls) {
     std::vector<Spot> spots;
     const auto add = [&](std::span<const cpuid::Site> sites, std::span<const cpuid::SitePatch> patches,
                          PlantedTrap::Kind kind) {
         for (const cpuid::Site& site : sites) {
-            const auto address = place(module, site.file_offset, cpuid::SitePatch::kSiteLength);
+            const auto address = module.address_of(site.file_offset, cpuid::SitePatch::kSiteLength);
             if (!address) continue;
-            const auto patch = std::ranges::lower_bound(patches, site.file_offset, {}, &cpuid::SitePatch::site_offset);
-            const bool movable = patch != patches.end() && patch->site_offset() == site.file_offset &&
-                                 place(module, patch->file_offset, patch->length).has_value();
-            spots.push_back({*address, movable ? &*patch : nullptr, kind});
+            spots.push_back({*address, module.patch_of(patches, site), kind});
         }
     };
     const cpuid::SiteScan& scan = *module.file->scan;
@@ -184,10 +172,7 @@ std::size_t end_of_group(std::span<const Spot> spots, std::size_t first) {
 PlantingCounts Planter::install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module,
                                 std::vector<std::byte>* area_content) const {
     PlantingCounts counts;
-    counts.undecided =
-        static_cast<std::size_t>(std::ranges::count_if(module.file->scan->undecided, [&](const cpuid::Site& site) {
-            return place(module, site.file_offset, 2).has_value();
-        }));
+    counts.undecided = module.undecided();
     // What was mapped here before is gone, and its traps with it.
     for (const CodeModule::Mapping& mapping : module.mappings) {
         const auto gone = [&](const auto& each) { return each.address >= mapping.start && each.address < mapping.end; };

@@ -55,6 +55,27 @@ bool is_loader(std::string_view path) {
     return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
 }
 
+std::optional<std::uint64_t> CodeModule::address_of(std::uint64_t file_offset, std::size_t length) const {
+    for (const Mapping& mapping : mappings) {
+        if (file_offset < mapping.offset) continue;
+        const std::uint64_t address = mapping.start + (file_offset - mapping.offset);
+        if (address < mapping.end && mapping.end - address >= length) return address;
+    }
+    return std::nullopt;
+}
+
+const cpuid::SitePatch* CodeModule::patch_of(std::span<const cpuid::SitePatch> patches, const cpuid::Site& site) const {
+    const auto patch = std::ranges::lower_bound(patches, site.file_offset, {}, &cpuid::SitePatch::site_offset);
+    if (patch == patches.end() || patch->site_offset() != site.file_offset) return nullptr;
+    return address_of(patch->file_offset, patch->length) ? &*patch : nullptr;
+}
+
+std::size_t CodeModule::undecided() const {
+    return static_cast<std::size_t>(std::ranges::count_if(file->scan->undecided, [&](const cpuid::Site& site) {
+        return address_of(site.file_offset, cpuid::SitePatch::kSiteLength).has_value();
+    }));
+}
+
 PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
     in_memory += other.in_memory;
     planted += other.planted;

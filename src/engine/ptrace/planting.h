@@ -72,6 +72,12 @@ struct CodeModule {
     std::uint64_t below = 0;      // an address under which an area would lie near
     std::size_t area_size = 0;    // bytes of an area of its own; 0: none
     std::uint64_t area = 0;       // where that was mapped; 0: it was not
+
+    // Where these bytes of the file are in the process; nothing: not all of them are mapped, as code.
+    [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t file_offset, std::size_t length) const;
+    // The patch of a site, if all of its bytes are mapped. `patches` of the file, by site_offset().
+    [[nodiscard]] const cpuid::SitePatch* patch_of(std::span<const cpuid::SitePatch> patches, const cpuid::Site& site) const;
+    [[nodiscard]] std::size_t undecided() const;  // places that are mapped, could be CPUID, and are left alone
 };
 
 // A dynamic loader that was started as a program ("/lib64/ld-linux-x86-64.so.2 PROGRAM"); musl's is its libc.

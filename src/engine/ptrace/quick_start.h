@@ -40,23 +40,21 @@ class QuickStub {
     QuickStub() = default;
     // To lie at `at`, in a program that starts at `entry`. 64-bit x86 only.
     QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks);
-    [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
+    [[nodiscard]] std::span<const std::byte> code() const { return code_.bytes(); }
     // Registers at PTRACE_EVENT_EXEC become those that start the code; `map` as for ExecStub::prepare().
     void prepare(Registers& registers, RemoteAddress map, FilterCookie cookie) const;
     [[nodiscard]] bool holds(RemoteAddress instruction) const {
-        return value(instruction) >= value(at_) && value(instruction) < value(at_) + size_;
+        return value(instruction) >= value(at_) && value(instruction) < value(at_) + code_.size();
     }
     [[nodiscard]] RemoteAddress entry() const { return entry_; }
     [[nodiscard]] RemoteAddress last_jump() const { return at_ + jump_; }      // to the entry
-    [[nodiscard]] RemoteAddress after_failure() const { return at_ + size_; }  // behind its trap
+    [[nodiscard]] RemoteAddress after_failure() const { return at_ + code_.size(); }  // behind its trap
 
    private:
-    void append(std::initializer_list<unsigned> bytes);
-    void append_number(std::uint64_t number, unsigned bytes);
     void append_area(const Area& area, bool named);
     void fail_unless_zero();  // of the flags: ZF
-    std::array<std::byte, kMostCode> code_{};
-    std::size_t size_ = 0, jump_ = 0;
+    CodeBytes<kMostCode> code_;
+    std::size_t jump_ = 0;
     std::array<std::size_t, 8> failures_{};  // where displacements to the trap stand
     std::size_t failure_count_ = 0;
     RemoteAddress at_{}, entry_{};

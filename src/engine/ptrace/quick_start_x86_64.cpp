@@ -11,6 +11,7 @@
 #include <ranges>
 #include <utility>
 
+#include "engine/ptrace/area_name_code.h"
 #include "engine/ptrace/new_program.h"
 #include "engine/ptrace/supervisor.h"
 
@@ -18,9 +19,6 @@ namespace cpulevel::engine::ptrace {
 
 namespace {
 
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41  // Linux 5.17
-#endif
 constexpr std::uint64_t kPage = 4096;
 constexpr std::byte kTrap{0xcc}, kFirst{0x0f}, kJump{0xe9};
 
@@ -41,7 +39,7 @@ constexpr std::uint64_t aligned(std::uint64_t size) { return (size + 15) & ~std:
 
 QuickStub::QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks) : at_(at), entry_(entry) {
     if (tasks.set_aux_vector) {
-        append({0xb8, 0x9d, 0, 0, 0,  // mov $157 (prctl), %eax
+        code_.append({0xb8, 0x9d, 0, 0, 0,  // mov $157 (prctl), %eax
                 0x0f, 0x05,           // syscall
                 0x85, 0xc0});         // test %eax, %eax
         fail_unless_zero();
@@ -51,28 +49,28 @@ QuickStub::QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks) 
         if (area.size != 0) append_area(area, tasks.name_areas);
     }
     // As the kernel starts a program: no register has anything, nor has a flag.
-    append({0x31, 0xc0, 0x31, 0xc9, 0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff, 0x31, 0xed,  // xor of eax to edi, ebp
+    code_.append({0x31, 0xc0, 0x31, 0xc9, 0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff, 0x31, 0xed,  // xor of eax to edi, ebp
             0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xdb,  // and of r8d to r11d
             0x68, 0x02, 0x02, 0,    0,                                               // push $IF
             0x9d});                                                                  // popfq
-    jump_ = size_;
-    append({0xe9});
-    append_number(value(entry) - (value(at) + size_ + 4), 4);
-    append({0xcc});
+    jump_ = code_.size();
+    code_.append({0xe9});
+    code_.append_number(value(entry) - (value(at) + code_.size() + 4), 4);
+    code_.append({0xcc});
     for (std::size_t i = 0; i < failure_count_; ++i) {
-        const auto distance = static_cast<std::uint32_t>(size_ - 1 - (failures_[i] + 4));
-        std::memcpy(&code_[failures_[i]], &distance, sizeof distance);
+        const auto distance = static_cast<std::uint32_t>(code_.size() - 1 - (failures_[i] + 4));
+        code_.replace(failures_[i], distance);
     }
 }
 
 void QuickStub::append_area(const Area& area, bool named) {
     constexpr unsigned kHowLow = MAP_PRIVATE | MAP_ANONYMOUS;
     constexpr unsigned kNoReplace = MAP_FIXED_NOREPLACE >> 16U;
-    append({0x48, 0xbf});  // mov $address, %rdi
-    append_number(area.address, 8);
-    append({0xbe});  // mov $size, %esi
-    append_number(area.size, 4);
-    append({0xba,       PROT_READ | PROT_WRITE,
+    code_.append({0x48, 0xbf});  // mov $address, %rdi
+    code_.append_number(area.address, 8);
+    code_.append({0xbe});  // mov $size, %esi
+    code_.append_number(area.size, 4);
+    code_.append({0xba,       PROT_READ | PROT_WRITE,
             0,          0,
             0,  // mov $(R|W), %edx
             0x41,       0xba,
@@ -91,44 +89,29 @@ void QuickStub::append_area(const Area& area, bool named) {
             0x48,       0x39,
             0xf8});  // cmp %rdi, %rax
     fail_unless_zero();
-    append({0x48, 0x89, 0xfa,  // mov %rdi, %rdx
+    code_.append({0x48, 0x89, 0xfa,  // mov %rdi, %rdx
             0x48, 0xbe});      // mov $content, %rsi
-    append_number(area.content_at, 8);
-    append({0xb9});  // mov $its size, %ecx
-    append_number(area.content_size, 4);
-    append({0xf3, 0xa4,        // rep movsb
+    code_.append_number(area.content_at, 8);
+    code_.append({0xb9});  // mov $its size, %ecx
+    code_.append_number(area.content_size, 4);
+    code_.append({0xf3, 0xa4,        // rep movsb
             0x48, 0x89, 0xd7,  // mov %rdx, %rdi
             0xbe});            // mov $size, %esi
-    append_number(area.size, 4);
-    append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,  // mov $(R|X), %edx
+    code_.append_number(area.size, 4);
+    code_.append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,  // mov $(R|X), %edx
             0xb8, 0x0a, 0, 0, 0,                   // mov $10 (mprotect), %eax
             0x0f, 0x05,                            // syscall
             0x85, 0xc0});                          // test %eax, %eax
     fail_unless_zero();
     if (!named) return;
-    append({0x48, 0x89, 0xfa,  // mov %rdi, %rdx
-            0x41, 0xba});      // mov $size, %r10d
-    append_number(area.size, 4);
-    append({0x49, 0x89, 0xe8,  // mov %rbp, %r8: the name
-            0x31, 0xf6,        // xor %esi, %esi: PR_SET_VMA_ANON_NAME
-            0xbf});            // mov $PR_SET_VMA, %edi
-    append_number(PR_SET_VMA, 4);
-    append({0xb8, 0x9d, 0, 0, 0,  // mov $157 (prctl), %eax
-            0x0f, 0x05});         // syscall
+    code_.append({0x48, 0x89, 0xfa});  // mov %rdi, %rdx
+    append_area_name(code_, area.size);
 }
 
 void QuickStub::fail_unless_zero() {
-    append({0x0f, 0x85});  // jne
-    failures_[failure_count_++] = size_;
-    append_number(0, 4);
-}
-
-void QuickStub::append(std::initializer_list<unsigned> bytes) {
-    for (const unsigned byte : bytes) code_[size_++] = static_cast<std::byte>(byte);
-}
-
-void QuickStub::append_number(std::uint64_t number, unsigned bytes) {
-    for (; bytes != 0; --bytes, number >>= 8U) append({static_cast<unsigned>(number & 0xffU)});
+    code_.append({0x0f, 0x85});  // jne
+    failures_[failure_count_++] = code_.size();
+    code_.append_number(0, 4);
 }
 
 void QuickStub::prepare(Registers& registers, RemoteAddress map, FilterCookie cookie) const {

@@ -13,6 +13,7 @@
 
 #include "arch/cpuid_dump.h"
 #include "engine/ptrace/call_filter.h"
+#include "engine/ptrace/code_bytes.h"
 #include "engine/ptrace/raw_registers.h"
 #include "engine/ptrace/remote.h"
 #include "inherit/aux_vector.h"
@@ -90,8 +91,8 @@ class ExecStub {
     };
 
     ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie = 0);
-    [[nodiscard]] std::span<const std::byte> code() const { return {code_.data(), size_}; }
-    [[nodiscard]] bool empty() const { return size_ == 0; }
+    [[nodiscard]] std::span<const std::byte> code() const { return code_.bytes(); }
+    [[nodiscard]] bool empty() const { return code_.size() == 0; }
     [[nodiscard]] const Tasks& tasks() const { return tasks_; }
     // Where the stub goes in a program that starts at `entry`: there, or before it, for alignment or to end in its page.
     [[nodiscard]] RemoteAddress place(RemoteAddress entry) const;
@@ -109,10 +110,7 @@ class ExecStub {
     [[nodiscard]] Results results(const Registers& registers) const;
 
    private:
-    void append(std::initializer_list<unsigned> bytes);
-    void append_number(std::uint64_t number, unsigned bytes);  // little endian
-    std::array<std::byte, kMostCode> code_{};
-    std::size_t size_ = 0;
+    CodeBytes<kMostCode> code_;
     FilterCookie cookie_;
     bool is_32bit_;
     Tasks tasks_;

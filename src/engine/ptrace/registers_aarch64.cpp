@@ -130,22 +130,18 @@ ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
     : cookie_(cookie), is_32bit_(is_32bit), tasks_(tasks) {
     if (!tasks_.set_aux_vector) return;
     if (is_32bit) {
-        append({0x23, 0x00, 0xa0, 0xe3});  // mov r0, #35 (PR_SET_MM)
-        append({0xac, 0x70, 0xa0, 0xe3});  // mov r7, #172 (prctl)
-        append({0x00, 0x00, 0x00, 0xef});  // svc #0
-        append({0x00, 0x80, 0xa0, 0xe1});  // mov r8, r0
-        append({0xf0, 0x01, 0xf0, 0xe7});  // udf #16, the kernel's AArch32 breakpoint (AARCH32_BREAK_ARM)
+        code_.append({0x23, 0x00, 0xa0, 0xe3});  // mov r0, #35 (PR_SET_MM)
+        code_.append({0xac, 0x70, 0xa0, 0xe3});  // mov r7, #172 (prctl)
+        code_.append({0x00, 0x00, 0x00, 0xef});  // svc #0
+        code_.append({0x00, 0x80, 0xa0, 0xe1});  // mov r8, r0
+        code_.append({0xf0, 0x01, 0xf0, 0xe7});  // udf #16, the kernel's AArch32 breakpoint (AARCH32_BREAK_ARM)
     } else {
-        append({0x60, 0x04, 0x80, 0xd2});  // mov x0, #35 (PR_SET_MM)
-        append({0xe8, 0x14, 0x80, 0xd2});  // mov x8, #167 (prctl)
-        append({0x01, 0x00, 0x00, 0xd4});  // svc #0
-        append({0xf3, 0x03, 0x00, 0xaa});  // mov x19, x0
-        append({0x00, 0x00, 0x20, 0xd4});  // brk #0
+        code_.append({0x60, 0x04, 0x80, 0xd2});  // mov x0, #35 (PR_SET_MM)
+        code_.append({0xe8, 0x14, 0x80, 0xd2});  // mov x8, #167 (prctl)
+        code_.append({0x01, 0x00, 0x00, 0xd4});  // svc #0
+        code_.append({0xf3, 0x03, 0x00, 0xaa});  // mov x19, x0
+        code_.append({0x00, 0x00, 0x20, 0xd4});  // brk #0
     }
-}
-
-void ExecStub::append(std::initializer_list<unsigned> bytes) {
-    for (const unsigned byte : bytes) code_[size_++] = static_cast<std::byte>(byte);
 }
 
 // A32 instructions are aligned; the entry of a T32 program need not be.
@@ -153,7 +149,7 @@ RemoteAddress ExecStub::place(RemoteAddress entry) const { return RemoteAddress{
 
 RemoteAddress ExecStub::trap(RemoteAddress at) const {
     constexpr std::size_t kInstruction = 4;
-    return at + (size_ - kInstruction);
+    return at + (code_.size() - kInstruction);
 }
 
 void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "engine/ptrace/area_name_code.h"
 #include "engine/ptrace/registers.h"
 
 namespace cpulevel::engine::ptrace {
@@ -15,9 +16,6 @@ namespace cpulevel::engine::ptrace {
 namespace {
 
 constexpr std::uint64_t kUser32CodeSegment = 0x23;
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41  // Linux 5.17
-#endif
 constexpr unsigned kArchSetCpuid = 0x1012;  // ARCH_SET_CPUID, arch/x86/include/uapi/asm/prctl.h
 constexpr std::array kSyscall64{std::byte{0x0f}, std::byte{0x05}};  // syscall
 constexpr std::array kSyscall32{std::byte{0xcd}, std::byte{0x80}};  // int $0x80
@@ -98,19 +96,19 @@ ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
     constexpr unsigned low = kArchSetCpuid & 0xffU;
     constexpr unsigned high = kArchSetCpuid >> 8U;
     if (is_32bit) {
-        if (tasks_.set_aux_vector) append({0xb8, 0xac, 0, 0, 0,     // mov $172 (prctl), %eax
+        if (tasks_.set_aux_vector) code_.append({0xb8, 0xac, 0, 0, 0,     // mov $172 (prctl), %eax
                                     0xcd, 0x80,              // int $0x80
                                     0x89, 0xc2});            // mov %eax, %edx
-        if (tasks_.arm_cpuid_faulting) append({0xb8, 0x80, 1, 0, 0,      // mov $384 (arch_prctl), %eax
+        if (tasks_.arm_cpuid_faulting) code_.append({0xb8, 0x80, 1, 0, 0,      // mov $384 (arch_prctl), %eax
                                         0xbb, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %ebx
                                         0x31, 0xc9,               // xor %ecx, %ecx
                                         0xcd, 0x80,               // int $0x80
                                         0x89, 0xc6});             // mov %eax, %esi
     } else {
-        if (tasks_.set_aux_vector) append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
+        if (tasks_.set_aux_vector) code_.append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
                                     0x0f, 0x05,              // syscall
                                     0x49, 0x89, 0xc4});      // mov %rax, %r12
-        if (tasks_.arm_cpuid_faulting) append({0xb8, 0x9e, 0, 0, 0,      // mov $158 (arch_prctl), %eax
+        if (tasks_.arm_cpuid_faulting) code_.append({0xb8, 0x9e, 0, 0, 0,      // mov $158 (arch_prctl), %eax
                                         0xbf, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %edi
                                         0x31, 0xf6,               // xor %esi, %esi
                                         0x0f, 0x05,               // syscall
@@ -119,11 +117,11 @@ ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
         for (std::size_t i = 0; map_areas && i < tasks_.areas.size(); ++i) {
             const AreaRequest& area = tasks_.areas[i];
             if (area.size == 0) continue;
-            append({0x48, 0xbf});  // mov $hint, %rdi
-            append_number(area.below - area.size, 8);
-            append({0xbe});  // mov $size, %esi
-            append_number(area.size, 4);
-            append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,                // mov $(R|X), %edx
+            code_.append({0x48, 0xbf});  // mov $hint, %rdi
+            code_.append_number(area.below - area.size, 8);
+            code_.append({0xbe});  // mov $size, %esi
+            code_.append_number(area.size, 4);
+            code_.append({0xba, PROT_READ | PROT_EXEC, 0, 0, 0,                // mov $(R|X), %edx
                     0x41, 0xba, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, 0,    // mov $(PRIVATE|ANONYMOUS), %r10d
                     0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,            // mov $-1, %r8
                     0x45, 0x31, 0xc9,                                    // xor %r9d, %r9d
@@ -131,35 +129,20 @@ ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
                     0x0f, 0x05,                                          // syscall
                     0x49, 0x89, kKeepers[i]});
             if (!tasks_.name_areas) continue;
-            append({0x48, 0x89, 0xc2,        // mov %rax, %rdx
-                    0x41, 0xba});            // mov $size, %r10d
-            append_number(area.size, 4);
-            append({0x49, 0x89, 0xe8,        // mov %rbp, %r8: the name
-                    0x31, 0xf6,              // xor %esi, %esi: PR_SET_VMA_ANON_NAME
-                    0xbf});                  // mov $PR_SET_VMA, %edi
-            append_number(PR_SET_VMA, 4);
-            append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
-                    0x0f, 0x05});            // syscall
+            code_.append({0x48, 0x89, 0xc2});  // mov %rax, %rdx
+            append_area_name(code_, area.size);
         }
     }
-    append({0xcc});  // int3
-}
-
-void ExecStub::append(std::initializer_list<unsigned> bytes) {
-    for (const unsigned byte : bytes) code_[size_++] = static_cast<std::byte>(byte);
-}
-
-void ExecStub::append_number(std::uint64_t number, unsigned bytes) {
-    for (; bytes != 0; --bytes, number >>= 8U) append({static_cast<unsigned>(number & 0xffU)});
+    code_.append({0xcc});  // int3
 }
 
 RemoteAddress ExecStub::place(RemoteAddress entry) const {
     constexpr std::uint64_t kPage = 4096;
     const std::uint64_t in_page = value(entry) % kPage;
-    return in_page + size_ <= kPage ? entry : RemoteAddress{value(entry) - in_page + kPage - size_};
+    return in_page + code_.size() <= kPage ? entry : RemoteAddress{value(entry) - in_page + kPage - code_.size()};
 }
 
-RemoteAddress ExecStub::trap(RemoteAddress at) const { return at + size_; }  // int3 is behind it
+RemoteAddress ExecStub::trap(RemoteAddress at) const { return at + code_.size(); }  // int3 is behind it
 
 void ExecStub::prepare(Registers& registers, RemoteAddress at, RemoteAddress map) const {
     constexpr std::uint64_t kMapSize = sizeof(prctl_mm_map);

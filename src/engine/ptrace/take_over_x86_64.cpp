@@ -23,15 +23,6 @@ constexpr std::byte kHalt{0xf4}, kJump{0xe9}, kNop{0x90}, kFirst{0x0f}, kSecondO
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kMostArea = 4U << 20U;  // bytes of a mapping that are searched: an area has some pages
 
-std::optional<std::uint64_t> place(const CodeModule& module, std::uint64_t file_offset, std::size_t length) {
-    for (const CodeModule::Mapping& mapping : module.mappings) {
-        if (file_offset < mapping.offset) continue;
-        const std::uint64_t address = mapping.start + (file_offset - mapping.offset);
-        if (address < mapping.end && mapping.end - address >= length) return address;
-    }
-    return std::nullopt;
-}
-
 // The mapped file itself, also one that was deleted or replaced; that needs CAP_CHECKPOINT_RESTORE.
 Fd open_mapped(pid_t pid, const MemoryMapping& mapping) {
     constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -136,11 +127,11 @@ std::vector<std::uint64_t> Planter::live_sites(pid_t pid) {
     for (const CodeModule& module : examine_process(pid, 0, ignored)) {
         const cpuid::SiteScan& scan = *module.file->scan;
         for (const cpuid::Site& site : scan.sites) {
-            const auto address = place(module, site.file_offset, 2);
+            const auto address = module.address_of(site.file_offset, 2);
             if (!address) continue;
-            const auto patch = std::ranges::find(scan.patches, site.file_offset, &cpuid::SitePatch::site_offset);
+            const cpuid::SitePatch* const patch = module.patch_of(scan.patches, site);
             std::byte first{};
-            const bool jumps = patch != scan.patches.end() && memory.read(*address - patch->site, std::span(&first, 1)) == 1 && first == kJump;
+            const bool jumps = patch != nullptr && memory.read(*address - patch->site, std::span(&first, 1)) == 1 && first == kJump;
             if (!jumps) addresses.push_back(*address);
         }
     }
@@ -181,14 +172,9 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
                                                  std::span<const KnownArea> areas, std::vector<ChangedByte>& changed) const {
     PlantingCounts counts;
     const cpuid::SiteScan& scan = *module.file->scan;
-    counts.undecided = static_cast<std::size_t>(std::ranges::count_if(
-        scan.undecided, [&](const cpuid::Site& site) { return place(module, site.file_offset, 2).has_value(); }));
+    counts.undecided = module.undecided();
     const Memory memory(pid, &changed);
     if (!memory.valid()) return std::nullopt;
-    const auto patch_of = [&](std::span<const cpuid::SitePatch> patches, const cpuid::Site& site) -> const cpuid::SitePatch* {
-        const auto patch = std::ranges::find(patches, site.file_offset, &cpuid::SitePatch::site_offset);
-        return patch != patches.end() && place(module, patch->file_offset, patch->length) ? &*patch : nullptr;
-    };
     // What is to be done about a jump where a patch would stand: nothing if it is ours; else it is undone.
     enum class Jump : std::uint8_t { none, ours, undone, stuck };
     const auto judge = [&](const cpuid::SitePatch* patch, std::uint64_t site, std::uint64_t& stub) {
@@ -210,10 +196,10 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
         return memory.write(start, original) ? Jump::undone : Jump::stuck;
     };
     for (const cpuid::Site& site : scan.sites) {
-        const auto address = place(module, site.file_offset, 2);
+        const auto address = module.address_of(site.file_offset, 2);
         if (!address) continue;
         std::uint64_t stub = 0;
-        const Jump jump = judge(patch_of(scan.patches, site), *address, stub);
+        const Jump jump = judge(module.patch_of(scan.patches, site), *address, stub);
         if (jump == Jump::stuck) return std::nullopt;
         if (jump == Jump::ours) {
             ++counts.in_memory;
@@ -229,10 +215,10 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
         ++counts.planted;
     }
     for (const cpuid::Site& site : scan.mmap_calls) {
-        const auto address = place(module, site.file_offset, 2);
+        const auto address = module.address_of(site.file_offset, 2);
         if (!address) continue;
         std::uint64_t stub = 0;
-        const Jump jump = judge(patch_of(scan.map_call_patches, site), *address, stub);
+        const Jump jump = judge(module.patch_of(scan.map_call_patches, site), *address, stub);
         if (jump == Jump::stuck) return std::nullopt;
         if (jump == Jump::ours) {
             const bool stops = module.loads;
@@ -261,7 +247,7 @@ void Planter::find_traps(pid_t pid, AddressSpace& space) {
     std::vector<PlantedTrap> traps;
     for (const CodeModule& module : examine_process(pid, 0, ignored)) {
         auto look = [&](const cpuid::Site& site, PlantedTrap::Kind kind) {
-            const auto address = place(module, site.file_offset, 2);
+            const auto address = module.address_of(site.file_offset, 2);
             std::array<std::byte, cpuid::SitePatch::kJumpLength> bytes{};
             if (!address || memory.read(*address, bytes) != bytes.size()) return;
             if (bytes[0] == kHalt) traps.push_back({*address, kind});
