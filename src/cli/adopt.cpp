@@ -77,7 +77,7 @@ Result<ptrace::AdoptReport> adopt_anew(const Options& options, const ptrace::Tak
     ptrace::RunOptions run = options.run;
     run.may_patch = !options.no_patch;
     if (options.on_supervisor_death == "continue") run.on_supervisor_death = ptrace::OnSupervisorDeath::leave_tree;
-    const auto prepared = ptrace::prepare(*level, here->cpus.empty() ? arch::CpuidDump{} : here->cpus.front().cpuid, run);
+    const auto prepared = ptrace::prepare(*level, *here, run);
     if (!prepared) return std::unexpected(prepared.error());
     return ptrace::adopt(*prepared, run, take_up);
 }

@@ -83,10 +83,9 @@ Result<level::Level> level_argument(const std::string& word, const profile::Node
 Result<level::Level> level_to_give(const std::string& word, const profile::NodeProfile& here) {
     auto level = level_argument(word, &here);
     if (!level) return level;
-    if (const level::Answer answer = level::may_start(*level, here); answer.verdict == level::Verdict::no) {
-        return std::unexpected(Error{ErrorKind::refused, "this machine cannot give the level", level->name, 0,
-                                     join(answer.reasons, "; "),
-                                     "`cpulevel baseline` computes a level that this machine shares with others"});
+    if (auto given = level::check_given(*level, here); !given) {
+        given.error().hint = "`cpulevel baseline` computes a level that this machine shares with others";
+        return std::unexpected(std::move(given.error()));
     }
     return level;
 }

@@ -103,8 +103,7 @@ Result<int> run_levelled(const Options& options, const std::vector<std::string>&
     const auto by_kernel = prepare_kernel_engine(options, *level);
     if (!by_kernel) return std::unexpected(by_kernel.error());
     if (*by_kernel) return become_program(**by_kernel, *options.start, program);
-    const arch::CpuidDump host = here->cpus.empty() ? arch::CpuidDump{} : here->cpus.front().cpuid;
-    const auto prepared = engine::ptrace::prepare(*level, host, options.start->run);
+    const auto prepared = engine::ptrace::prepare(*level, *here, options.start->run);
     if (!prepared) return std::unexpected(prepared.error());
     return start_program(*prepared, *options.start, program);
 }

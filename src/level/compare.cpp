@@ -11,6 +11,7 @@
 #include "level/meet.h"
 #include "level/meet_parts.h"
 #include "level/xsave_area.h"
+#include "util/text.h"
 
 namespace cpulevel::level {
 namespace {
@@ -205,6 +206,13 @@ Answer may_start(const Level& level, const NodeProfile& here) {
     check_xsave(table, level, here, answer);
     check_registers(level, here, answer);
     return answer;
+}
+
+Result<void> check_given(const Level& level, const NodeProfile& here) {
+    const Answer answer = may_start(level, here);
+    if (answer.verdict != Verdict::no) return {};
+    return std::unexpected(
+        Error{ErrorKind::refused, "this machine cannot give the level", level.name, 0, join(answer.reasons, "; "), ""});
 }
 
 Answer may_be_restored(const Level& level, const NodeProfile& here) {

@@ -12,6 +12,7 @@
 #include "arch/feature.h"
 #include "level/level.h"
 #include "profile/node_profile.h"
+#include "util/error.h"
 
 namespace cpulevel::level {
 
@@ -27,6 +28,8 @@ struct Answer {
 };
 
 [[nodiscard]] Answer may_start(const Level& level, const profile::NodeProfile& here);
+// The same as an error, for whoever is to give the level: "no" is one, what is not known is not.
+[[nodiscard]] Result<void> check_given(const Level& level, const profile::NodeProfile& here);
 [[nodiscard]] Answer may_be_restored(const Level& level, const profile::NodeProfile& here);
 [[nodiscard]] Answer may_move(const Level& level, const profile::NodeProfile& here, const profile::NodeProfile& there);
 // May what runs under `from` go on wherever what runs under `to` may? (level against level)

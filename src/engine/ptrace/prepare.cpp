@@ -93,18 +93,18 @@ void prepare_arm(const level::Level& level, Preparation& preparation) {
 
 }  // namespace
 
-Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host, const RunOptions& options) {
-    const auto here = profile::native::architecture();
-    if (level.architecture != here) {
+Result<Preparation> prepare(const level::Level& level, const profile::NodeProfile& here, const RunOptions& options) {
+    if (level.architecture != here.architecture) {
         return usage_error("this level is for another architecture", std::string(arch::name(level.architecture)),
-                           fmt::format("programs here are {}", here ? arch::name(*here) : "unknown"));
+                           fmt::format("programs here are {}", arch::name(here.architecture)));
     }
     Preparation preparation = prepare_vectors();
     preparation.level = level;
     preparation.may_patch = options.may_patch;
     preparation.trap_only = options.trap_only;
+    const arch::CpuidDump host = here.cpus.empty() ? arch::CpuidDump{} : here.cpus.front().cpuid;
     if (profile::native::has_cpuid()) {
-        const bool faulting = profile::cpuid_faulting_works().value_or(false);
+        const bool faulting = here.cpuid_faulting.value_or(false);
         const CpuidMethod method = faulting              ? CpuidMethod::faulting
                                    : options.may_patch ? CpuidMethod::planted
                                                        : CpuidMethod::none;
@@ -123,14 +123,11 @@ Result<Preparation> prepare_again(const Preparation& before) {
     if (!before.level) return prepare_inheritance();
     const auto here = profile::probe_this_machine();
     if (!here) return std::unexpected(here.error());
-    if (const level::Answer answer = level::may_start(*before.level, *here); answer.verdict == level::Verdict::no) {
-        return std::unexpected(
-            Error{ErrorKind::refused, "this machine cannot give the level", before.level->name, 0, join(answer.reasons, "; "), ""});
-    }
+    if (auto given = level::check_given(*before.level, *here); !given) return std::unexpected(std::move(given.error()));
     RunOptions options;
     options.may_patch = before.may_patch;
     options.trap_only = before.trap_only;
-    auto again = prepare(*before.level, here->cpus.empty() ? arch::CpuidDump{} : here->cpus.front().cpuid, options);
+    auto again = prepare(*before.level, *here, options);
     if (!again) return again;
     // The filter that programs have, or lack, is the one that they started with.
     if (again->policy.watch_calls && !before.policy.watch_calls) {

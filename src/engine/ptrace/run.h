@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/ptrace/policy.h"
 #include "level/level.h"
+#include "profile/node_profile.h"
 #include "util/error.h"
 
 namespace cpulevel::engine::ptrace {
@@ -32,8 +33,8 @@ struct Preparation {
     bool trap_only = false;
 };
 
-// Finds out by doing what can be covered here; `host` is this machine's CPUID.
-[[nodiscard]] Result<Preparation> prepare(const level::Level& level, const arch::CpuidDump& host,
+// Finds out by doing what can be covered here; `here` is what probe_this_machine() has found out already.
+[[nodiscard]] Result<Preparation> prepare(const level::Level& level, const profile::NodeProfile& here,
                                           const RunOptions& options);
 
 // The same once more, on a machine that may be another one by now. An error where this machine cannot give the level.

@@ -107,6 +107,7 @@ class Supervisor {
     [[nodiscard]] bool all_parked() const;
     [[nodiscard]] bool wait_parked(std::chrono::steady_clock::time_point until);
     [[nodiscard]] std::string unparked() const;
+    [[nodiscard]] static std::unexpected<Error> not_stopped(const std::string& which, std::string_view state);
     void park(Thread& thread, int stop_signal);
     void free_vfork_children();
     void interrupt(const Thread& thread);

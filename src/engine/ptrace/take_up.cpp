@@ -85,11 +85,6 @@ Result<void> Supervisor::seize_all(const TakeUpOptions& options) {
     const auto until = Clock::now() + options.patience;
     std::vector<pid_t> roots{options.root};
     roots.insert(roots.end(), options.also.begin(), options.also.end());
-    const auto cannot_stop = [&] {
-        return machine_error("not every thread of the tree could be stopped", "", unparked(),
-                             "a vfork child that has not executed its program yet, an uninterruptible wait, or a frozen "
-                             "cgroup (thaw it first) can be the reason");
-    };
     for (bool anything_new = true; anything_new;) {
         anything_new = false;
         const auto all = all_processes();
@@ -111,10 +106,10 @@ Result<void> Supervisor::seize_all(const TakeUpOptions& options) {
             roots.push_back(process);  // also when its parent ends before the next reading
         }
         if (threads_.empty()) return machine_error("the tree has ended", std::to_string(options.root));
-        if (!wait_parked(until)) return cannot_stop();
+        if (!wait_parked(until)) return not_stopped(unparked(), "");
     }
     // Who is in the middle of looking the machine up sees the machine to the end.
-    if (!settle(until)) return cannot_stop();
+    if (!settle(until)) return not_stopped(unparked(), "");
     return {};
 }
 

@@ -136,6 +136,13 @@ std::string Supervisor::unparked() const {
     return text;
 }
 
+std::unexpected<Error> Supervisor::not_stopped(const std::string& which, std::string_view state) {
+    return machine_error("not every thread of the tree could be stopped", "", which,
+                         fmt::format("a vfork child that has not executed its program yet, an uninterruptible wait, or a "
+                                     "frozen cgroup (thaw it first) can be the reason{}",
+                                     state));
+}
+
 Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience, Stop where) {
     const auto until = Clock::now() + patience;
     for (;;) {
@@ -150,9 +157,7 @@ Result<void> Supervisor::stop_tree(std::chrono::milliseconds patience, Stop wher
         const std::string which = unparked();
         continue_tree();
         if (Clock::now() >= until) {
-            return machine_error("not every thread of the tree could be stopped", "", which,
-                                 "a vfork child that has not executed its program yet, an uninterruptible wait, or a frozen "
-                                 "cgroup (thaw it first) can be the reason; all run on as before");
+            return not_stopped(which, "; all run on as before");
         }
         serve_for(kAttempt / 4);
         if (threads_.empty()) return {};
