@@ -2,10 +2,8 @@
 # LEVEL PROGRAM". A fact for each: "ok NAME" or "failed NAME WHY", with indented lines that explain it. The programs are the
 # travellers of tests/travel: they check their own results, and pass when they have done after the move what they never did before.
 # shellcheck shell=sh disable=SC2013,SC2015
-PATH=/travel/bin:$PATH:/usr/sbin
-export PATH
-# CRIU's breakpoints are the CPU's, which not every hypervisor carries out: told by this variable it takes system call stops.
-export CRIU_FAULT=130
+# shellcheck source=tests/travel/steps.sh
+. /travel/steps.sh
 SCRIPT=/travel/bin/cpulevel
 
 fail() {
@@ -23,19 +21,6 @@ end() {
     pid='' front=''
 }
 
-# until_done SECONDS COMMAND...: a step of another process, which tells nobody when it is done
-until_done() {
-    until_tries=$(($1 * 20))
-    shift
-    until "$@"; do
-        until_tries=$((until_tries - 1))
-        [ "$until_tries" -gt 0 ] || return 1
-        sleep 0.05
-    done
-}
-
-is_working() { grep -q '^working' "$folder/output" 2>/dev/null; }
-has_reported() { [ ! -e "$folder/report" ]; }
 has_passed() { [ "$(tail -n 1 "$folder/output")" = passed ]; }
 field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" 2>/dev/null; }
 

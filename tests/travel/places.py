@@ -73,6 +73,7 @@ def write_stage(stage: Stage, folder: pathlib.Path, programs: list[pathlib.Path]
     for program in programs:
         shutil.copy2(program, folder / "bin")
     shutil.copy2(stage.script, folder / "stage.sh")
+    shutil.copy2(HERE / "steps.sh", folder)
     (folder / "orders").write_text("".join(order + "\n" for order in stage.orders))
     (folder / "first_pid").write_text(f"{stage.first_pid}\n")
     for name, luggage in stage.luggage.items():

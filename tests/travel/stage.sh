@@ -5,10 +5,8 @@
 # A fact for each: "departed NAME", "passed NAME", "arrived NAME exit 0 | signal N | refused N | late"; "failed NAME WHY" where
 # a step did not do what it should. Each traveller has the folder /travel/work/NAME; its checkpoint is in images/.
 # shellcheck shell=sh
-PATH=/travel/bin:$PATH:/usr/sbin
-export PATH
-# CRIU's breakpoints are the CPU's, which not every hypervisor carries out: told by this variable it takes system call stops.
-export CRIU_FAULT=130
+# shellcheck source=tests/travel/steps.sh
+. /travel/steps.sh
 
 fail() {  # NAME WHY...
     fail_name=$1
@@ -19,20 +17,7 @@ fail() {  # NAME WHY...
     done
 }
 
-# until_done SECONDS COMMAND...: a step of another process, which tells nobody when it is done
-until_done() {
-    until_tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        until_tries=$((until_tries - 1))
-        [ "$until_tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
-is_working() { grep -q '^working' "$folder/output" 2>/dev/null; }
 is_without_tracer() { grep -q '^TracerPid:.0$' "/proc/$pid/status" 2>/dev/null; }
-has_reported() { [ ! -e "$folder/report" ]; }
 
 dump() {
     rm -rf "$folder/images"
