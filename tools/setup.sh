@@ -10,9 +10,11 @@ build='ca-certificates ccache clang-19 cmake g++ libbenchmark-dev libbpf-dev lib
 demo='openssl python3'
 # Real programs that the system tests run, compilers for the victims, clang for the fuzz targets. Not gcc-multilib: it
 # conflicts with the cross compilers of the lab; gcc-12-multilib does not.
-# The libraries, libvirt, rr and xmllint are what exports are held against; Chromium is what reports are opened in.
+# The libraries, libvirt, rr and xmllint are what exports are held against; Chromium is what reports are opened in; the kernel's
+# headers of other architectures (arm64's come with the lab's compilers) are what our data is held against.
 test='bubblewrap chromium chromium-driver clang-19 cpuid default-jre-headless file gcc-12-multilib gdb git golang-go
   libclang-rt-19-dev libdnnl2 libopenblas0-pthread libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
+  linux-libc-dev-ppc64el-cross linux-libc-dev-riscv64-cross
   musl-tools nodejs openssl poppler-utils procps python3-jsonschema python3-numpy python3-selenium python3-yaml rr rustc
   strace util-linux'
 # Cross compilers for arm64 (and its 32-bit programs), and the emulators.
