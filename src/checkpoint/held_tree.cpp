@@ -152,7 +152,7 @@ Result<Held> hold(pid_t root, std::chrono::seconds patience, const std::string& 
         tree->by_others = report->already;
         tree->supervisor_waits = report->supervisor_waits;
         for (const pid_t process : report->done.stopped_before) {
-            if (const pid_t here = in_namespace_of(view.supervisor, process); here != 0)
+            if (const pid_t here = engine::in_namespace_of(view.supervisor, process); here != 0)
                 tree->stopped_before.push_back(here);
         }
         const bool inside = std::ranges::find(family, view.supervisor) != family.end();

@@ -11,9 +11,6 @@ namespace cpulevel::checkpoint {
 
 [[nodiscard]] pid_t own_number(pid_t process);  // 0: it is gone
 
-// The process that has `number` in the pid namespace of `peer`; 0: there is none.
-[[nodiscard]] pid_t in_namespace_of(pid_t peer, pid_t number);
-
 // `root` and all below it: by their own numbers, as we see them.
 [[nodiscard]] std::map<pid_t, pid_t> by_own_number(pid_t root);
 

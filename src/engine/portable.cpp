@@ -1,6 +1,7 @@
 #include "engine/portable.h"
 
 #include <fmt/format.h>
+#include <gnu/libc-version.h>
 #include <stdlib.h>  // setenv
 #include <unistd.h>
 
@@ -11,6 +12,9 @@
 #include <system_error>
 #include <vector>
 
+#include "arch/feature.h"
+#include "level/export/export.h"
+#include "level/named.h"
 #include "profile/native.h"
 #include "util/file.h"
 #include "util/text.h"
@@ -22,12 +26,19 @@ namespace {
 constexpr const char* kTunables = "GLIBC_TUNABLES";
 constexpr const char* kUsers = "CPULEVEL_USERS_TUNABLES";  // what the user had there: '=' and the value, or nothing
 
-// The names of glibc 2.33 to 2.41 for what its functions are chosen by (sysdeps/x86/cpu-features.c); it skips those
-// that it does not know.
-constexpr const char* kBaseline =
-    "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512CD,-AVX512BW,-AVX512DQ,-AVX512ER,-AVX512PF,-AVX512VL,-BMI1,-BMI2,-"
-    "ERMS,-FSRM,-FMA,-FMA4,"
-    "-AVX_Fast_Unaligned_Load,-LZCNT,-MOVBE,-OSXSAVE,-POPCNT,-RTM,-SSSE3,-SSE4_1,-SSE4_2,-XSAVE,-XSAVEC";
+// That the glibc in this executable do without what the first x86-64 lacks; empty where that cannot be told.
+std::string baseline() {
+    const arch::FeatureTable& table = arch::table(arch::Architecture::x86_64);
+    const arch::NamedLevel* const first = table.find_level("x86-64");
+    if (first == nullptr) return {};
+    level::ExportOptions options;
+    if (const auto version = level::parse_version(::gnu_get_libc_version())) options.versions["glibc"] = *version;
+    const auto level = level::level_of(table, std::string(first->name), level::features_of(table, *first), {});
+    if (!level) return {};
+    const auto exported = level::export_level(*level, "glibc", options);
+    if (!exported || exported->environment.empty()) return {};
+    return exported->environment.front().value;
+}
 
 std::vector<std::string> own_words() {
     std::vector<std::string> words;
@@ -52,13 +63,14 @@ void run_portably() {
         put_users_tunables_back(std::string(users));
         return;
     }
+    const std::string tunables = baseline();
     std::vector<std::string> words = own_words();
     std::error_code error;
     const std::string path = std::filesystem::read_symlink("/proc/self/exe", error).string();
-    if (words.empty() || error) return;
+    if (words.empty() || error || tunables.empty()) return;
     const char* const users = std::getenv(kTunables);
     const std::string kept = users == nullptr ? std::string{} : "=" + std::string(users);
-    if (::setenv(kUsers, kept.c_str(), 1) != 0 || ::setenv(kTunables, kBaseline, 1) != 0) return;
+    if (::setenv(kUsers, kept.c_str(), 1) != 0 || ::setenv(kTunables, tunables.c_str(), 1) != 0) return;
     std::vector<char*> pointers;
     for (std::string& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
@@ -70,7 +82,7 @@ void run_portably() {
 bool runs_portably(pid_t process) {
     const auto environment = read_file(fmt::format("/proc/{}/environ", process));
     if (!environment) return false;
-    const std::string wanted = fmt::format("{}={}", kTunables, kBaseline);
+    const std::string wanted = fmt::format("{}={}", kTunables, baseline());
     for (const std::string_view word : split(*environment, '\0')) {
         if (word == wanted) return true;
     }

@@ -140,6 +140,9 @@ struct TreeListing {
 inline constexpr std::size_t kMostLevelText = 1U << 20U;
 [[nodiscard]] Result<std::string> read_level_text(pid_t supervisor, const std::string& proc = "/proc");
 
+// The process that has `number` in the pid namespace of `peer`, as we see it; 0: there is none.
+[[nodiscard]] pid_t in_namespace_of(pid_t peer, pid_t number, const std::string& proc = "/proc");
+
 // The first process of the tree, as the reader sees it; 0: it has ended.
 [[nodiscard]] pid_t root_of(const TreeView& tree, const std::string& proc = "/proc");
 

@@ -20,6 +20,7 @@
 #include "engine/registry.h"
 #include "engine/registry_layout.h"
 #include "util/file.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::engine {
@@ -48,17 +49,10 @@ std::optional<std::string> read_at(int directory, const char* name, std::size_t 
     return content;
 }
 
-// The words behind "Name:" in /proc/PID/status.
-std::vector<std::string_view> status_words(std::string_view status, std::string_view name) {
-    std::vector<std::string_view> words;
-    for (const std::string_view line : split(status, '\n')) {
-        if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
-        for (const std::string_view word : split(line.substr(name.size() + 1), '\t')) {
-            if (!trim(word).empty()) words.push_back(trim(word));
-        }
-        break;
-    }
-    return words;
+// The process's number as it has it itself.
+std::string own_number(std::string_view status, pid_t pid) {
+    const std::string_view own = last_word(status_field(status, "NSpid"));
+    return own.empty() ? std::to_string(pid) : std::string(own);
 }
 
 std::optional<pid_t> to_pid(std::string_view text) {
@@ -231,17 +225,14 @@ ProcessReading read_process(const std::string& proc, pid_t pid) {
     while (const char* const name = next_descriptor(folder_fd, listing.get(), layout::kLinkTarget, looked_at)) {
         const auto status = read_at(process.get(), "status");
         if (!status) return result;
-        const auto pids = status_words(*status, "NSpid");  // the last is the process's own view
-        const std::string own = pids.empty() ? std::to_string(pid) : std::string(pids.back());
-        Reading reading = read_record(folder_fd, name, own);
+        Reading reading = read_record(folder_fd, name, own_number(*status, pid));
         if (reading.found == Found::no) continue;
         if (reading.found == Found::problem) {
             reading.problem = "process " + std::to_string(pid) + ", descriptor " + name + ": " +
                               layout::kMemfdName + " " + reading.problem;
         } else {
             reading.view.supervisor = pid;
-            const auto uids = status_words(*status, "Uid");
-            const auto owner = uids.empty() ? std::nullopt : parse_decimal(uids.front());
+            const auto owner = parse_decimal(first_word(status_field(*status, "Uid")));
             if (!owner) continue;
             reading.view.owner = static_cast<uid_t>(*owner);
             reading.view.age = age_of(process.get(), proc);
@@ -285,8 +276,7 @@ Result<pid_t> tracer_of(pid_t pid, const std::string& proc) {
         return usage_error("no such process", std::to_string(pid), {},
                            "`cpulevel status` without a number lists all levelled trees");
     }
-    const auto words = status_words(*status, "TracerPid");
-    return words.empty() ? 0 : to_pid(words.front()).value_or(0);
+    return to_pid(status_field(*status, "TracerPid")).value_or(0);
 }
 
 namespace {
@@ -304,10 +294,8 @@ std::vector<ProcessPlace> all_places(const std::string& proc) {
         const auto status = process.valid() ? read_at(process.get(), "status") : std::nullopt;
         if (!status) continue;
         ProcessPlace place{pid, 0, {}, {}};
-        const auto parents = status_words(*status, "PPid");
-        if (!parents.empty()) place.parent = to_pid(parents.front()).value_or(0);
-        const auto pids = status_words(*status, "NSpid");
-        place.own_pid = pids.empty() ? std::to_string(pid) : std::string(pids.back());
+        place.parent = to_pid(status_field(*status, "PPid")).value_or(0);
+        place.own_pid = own_number(*status, pid);
         std::array<char, 64> link{};
         const ssize_t length = ::readlinkat(process.get(), "ns/pid", link.data(), link.size());
         if (length > 0) place.namespace_.assign(link.data(), static_cast<std::size_t>(length));
@@ -385,6 +373,8 @@ std::vector<TreeMember> tree_members(const TreeView& tree, const std::string& pr
     }
     return members;
 }
+
+pid_t in_namespace_of(pid_t peer, pid_t number, const std::string& proc) { return in_namespace_of(peer, number, all_places(proc)); }
 
 pid_t root_of(const TreeView& tree, const std::string& proc) { return in_namespace_of(tree.supervisor, tree.root, all_places(proc)); }
 

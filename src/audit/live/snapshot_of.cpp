@@ -15,6 +15,7 @@
 #include "profile/probe.h"
 #include "util/fd.h"
 #include "util/file.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::audit::live {
@@ -39,14 +40,6 @@ class LiveMemory : public Memory {
    private:
     Fd file_;
 };
-
-// The text behind "Name:" in a status file; empty if it has no such line.
-std::string_view status_field(std::string_view status, std::string_view field) {
-    for (const std::string_view line : split(status, '\n')) {
-        if (line.starts_with(field) && line.size() > field.size() && line[field.size()] == ':') return trim(line.substr(field.size() + 1));
-    }
-    return {};
-}
 
 // EI_CLASS of the program; the auxiliary vector has its word size.
 inherit::WordSize word_size(pid_t pid) {

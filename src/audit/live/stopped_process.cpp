@@ -1,6 +1,5 @@
 #include "audit/live/stopped_process.h"
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -11,18 +10,16 @@
 #include <cstring>
 #include <memory>
 
+#include "engine/ptrace/process_list.h"
 #include "engine/registry.h"
 #include "util/file.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::audit::live {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct CloseDirectory {
-    void operator()(DIR* directory) const { ::closedir(directory); }
-};
 
 std::string why_not_traced(pid_t pid, int error) {
     if (error == ESRCH) return "it ended meanwhile";
@@ -37,27 +34,12 @@ std::string why_not_traced(pid_t pid, int error) {
 bool has_signal_to_come(pid_t tid) {
     const auto status = read_file(fmt::format("/proc/{}/status", tid));
     if (!status) return true;
-    std::uint64_t pending = 0, blocked = 0;
-    for (const std::string_view line : split(*status, '\n')) {
-        const auto value = [&] { return parse_hex(trim(line.substr(line.find(':') + 1))).value_or(0); };
-        if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) pending |= value();
-        if (line.starts_with("SigBlk:")) blocked = value();
-    }
+    const auto set = [&](std::string_view name) { return parse_hex(status_field(*status, name)).value_or(0); };
+    const std::uint64_t pending = set("SigPnd") | set("ShdPnd"), blocked = set("SigBlk");
     return (pending & ~blocked) != 0;
 }
 
 }  // namespace
-
-std::vector<pid_t> threads_of(pid_t pid) {
-    std::vector<pid_t> threads;
-    const std::unique_ptr<DIR, CloseDirectory> folder(::opendir(fmt::format("/proc/{}/task", pid).c_str()));
-    if (!folder) return threads;
-    while (const dirent* entry = ::readdir(folder.get())) {
-        if (const auto tid = parse_decimal(entry->d_name)) threads.push_back(static_cast<pid_t>(*tid));
-    }
-    std::ranges::sort(threads);
-    return threads;
-}
 
 BlockedSigchld::BlockedSigchld() {
     sigset_t wanted, before;
@@ -96,7 +78,7 @@ StoppedProcess::StoppedProcess(pid_t pid, std::chrono::milliseconds patience) : 
 }
 
 void StoppedProcess::seize_all() {
-    for (const pid_t tid : threads_of(pid_)) {
+    for (const pid_t tid : engine::ptrace::threads_of(pid_)) {
         if (std::ranges::any_of(threads_, [tid](const Thread& t) { return t.tid == tid; })) continue;
         Thread thread{.tid = tid, .why_not = {}};
         if (::ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) {

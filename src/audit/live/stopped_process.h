@@ -37,9 +37,6 @@ class StoppedProcess {
     std::vector<Thread> threads_;
 };
 
-// The threads of a process, by number; empty if it is gone.
-[[nodiscard]] std::vector<pid_t> threads_of(pid_t pid);
-
 // Waits until a child or tracee has something to tell (SIGCHLD), or the time is over. SIGCHLD must be blocked.
 void wait_for_news(std::chrono::milliseconds most);
 

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "util/file.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::engine::bpf {
@@ -17,19 +18,11 @@ namespace {
 
 constexpr ino_t kFirstPidNamespace = 0xeffffffc;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
 
-// The value of "Name:" in /proc/PID/status.
-std::optional<std::uint64_t> status_field(const std::string& status, std::string_view name) {
-    for (const std::string_view line : split(status, '\n')) {
-        if (line.starts_with(name)) return parse_decimal(trim(line.substr(name.size())));
-    }
-    return std::nullopt;
-}
-
 }  // namespace
 
 Result<pid_t> thread_group(pid_t task, const std::string& proc) {
     const auto status = read_file(fmt::format("{}/{}/status", proc, task));
-    const auto group = status ? status_field(*status, "Tgid:") : std::nullopt;
+    const auto group = status ? parse_decimal(status_field(*status, "Tgid")) : std::nullopt;
     if (!group) return usage_error("no such process", std::to_string(task));
     return static_cast<pid_t>(*group);
 }
@@ -42,7 +35,7 @@ std::vector<pid_t> descendants(pid_t process, const std::string& proc) {
         if (!pid) continue;
         const auto status = read_file(entry.path() / "status");  // gone meanwhile: not alive
         if (!status) continue;
-        if (const auto parent = status_field(*status, "PPid:")) {
+        if (const auto parent = parse_decimal(status_field(*status, "PPid"))) {
             children[static_cast<pid_t>(*parent)].push_back(static_cast<pid_t>(*pid));
         }
     }

@@ -21,6 +21,7 @@
 #include "engine/probe/child.h"
 #include "engine/probe/probes.h"
 #include "engine/probe/tiny_program.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::engine::probe {
@@ -143,13 +144,6 @@ Step trace(pid_t pid, int go_fd, bool has_program) {
     return Step::done;
 }
 
-std::string tracer_in_status(std::string_view status) {
-    for (const std::string_view line : split(status, '\n')) {
-        if (line.starts_with("TracerPid:")) return printable(trim(line.substr(10)), 20);
-    }
-    return "0";
-}
-
 }  // namespace
 
 std::string explain_yama(const std::string& root) {
@@ -170,7 +164,8 @@ namespace {
 
 // Why ptrace was refused, as far as that can be told from outside.
 std::string explain_refusal(const std::string& root, const std::string& yama) {
-    if (const auto tracer = tracer_in_status(read_small_file(root, "/proc/self/status").value_or("")); tracer != "0") {
+    const std::string status = read_small_file(root, "/proc/self/status").value_or("");
+    if (const auto tracer = printable(status_field(status, "TracerPid"), 20); !tracer.empty() && tracer != "0") {
         return "this process is itself traced, by process " + tracer +
                " (strace, gdb, another cpulevel), and with it all that it starts; start it outside";
     }

@@ -13,6 +13,7 @@
 #include "engine/probe/child.h"
 #include "engine/probe/probes.h"
 #include "util/file.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::engine::probe {
@@ -29,17 +30,6 @@ namespace {
 bool exists(const std::string& root, const std::string& path) {
     struct stat facts{};
     return ::stat((root + path).c_str(), &facts) == 0;
-}
-
-// The value of "Name:\tvalue" lines as in /proc/PID/status, in words.
-std::vector<std::string_view> status_value(std::string_view status, std::string_view name) {
-    for (const std::string_view line : split(status, '\n')) {
-        if (!line.starts_with(name)) continue;
-        std::vector<std::string_view> words;
-        for (const std::string_view word : split(trim(line.substr(name.size())), '\t')) words.push_back(trim(word));
-        return words;
-    }
-    return {};
 }
 
 bool is_identity_map(std::string_view map) {
@@ -94,10 +84,10 @@ Capability container(const std::string& root) {
     if (facts.user_namespace) result.detail += "; a user namespace (uids are mapped)";
     const auto status = read_small_file(root, "/proc/self/status");
     if (status) {
-        if (const auto words = status_value(*status, "NoNewPrivs:"); !words.empty() && words[0] == "1") {
+        if (status_field(*status, "NoNewPrivs") == "1") {
             result.detail += "; no_new_privs is set: setuid programs get no privilege, levelled or not";
         }
-        if (const auto words = status_value(*status, "Seccomp:"); !words.empty() && words[0] == "2") {
+        if (status_field(*status, "Seccomp") == "2") {
             result.detail += "; a seccomp filter is on";
         }
     }

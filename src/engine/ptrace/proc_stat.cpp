@@ -9,6 +9,7 @@
 
 #include "util/fd.h"
 #include "util/file.h"
+#include "util/proc_status.h"
 #include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
@@ -71,10 +72,7 @@ namespace {
 std::uint64_t status_number(pid_t pid, std::string_view key) {
     const auto status = read_file(fmt::format("/proc/{}/status", pid));
     if (!status) return 0;
-    const auto at = status->find(fmt::format("\n{}:", key));
-    if (at == std::string::npos) return 0;
-    const std::string_view rest = std::string_view(*status).substr(at + key.size() + 2);
-    return parse_decimal(trim(rest.substr(0, rest.find('\n')))).value_or(0);
+    return parse_decimal(status_field(*status, key)).value_or(0);
 }
 
 }  // namespace

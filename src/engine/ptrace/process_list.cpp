@@ -32,6 +32,7 @@ std::vector<pid_t> numbers_in(const std::string& folder) {
             numbers.push_back(static_cast<pid_t>(*number));
         }
     }
+    std::ranges::sort(numbers);
     return numbers;
 }
 

@@ -16,7 +16,7 @@ struct ProcessParent {
 [[nodiscard]] std::vector<ProcessParent> all_processes();
 // The roots that are in the list, and all that descend from them; parents before their children. Pure.
 [[nodiscard]] std::vector<pid_t> family_of(std::span<const pid_t> roots, std::span<const ProcessParent> all);
-[[nodiscard]] std::vector<pid_t> threads_of(pid_t process);  // /proc/PID/task; empty: gone
+[[nodiscard]] std::vector<pid_t> threads_of(pid_t process);  // /proc/PID/task, by number; empty: gone
 
 // Do the two processes use one memory image (CLONE_VM)? Unknown counts as no.
 [[nodiscard]] bool share_memory(pid_t one, pid_t other);
