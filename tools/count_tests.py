@@ -10,6 +10,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
+MOST_LINES = 25  # of a failed test, at the end of everything: where only the end of a log is kept, it says what failed
 OWN_COUNT = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped\s*$", re.MULTILINE)
 GTEST_SKIP = re.compile(r": Skipped\n(.*?)(?=\n\n|\n\[|\Z)", re.DOTALL)
 OWN_SKIP = re.compile(r"^SKIP(?:PED)?\b[: ]*(.+)$", re.MULTILINE)
@@ -19,6 +20,7 @@ class Count:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.telling = []  # of each failure
         self.reasons = collections.Counter()
 
     def add(self, other):
@@ -26,6 +28,7 @@ class Count:
         self.failed += other.failed
         self.skipped += other.skipped
         self.failures += other.failures
+        self.telling += other.telling
         self.reasons.update(other.reasons)
 
     def line(self):
@@ -35,6 +38,22 @@ class Count:
 def skip_reasons(output):
     found = GTEST_SKIP.findall(output) or OWN_SKIP.findall(output)
     return [" ".join(reason.split()) for reason in found]
+
+
+def telling_lines(output):
+    """What a failed test says of it: each line that names a failure, with what explains it below; or else its last words."""
+    lines = [line[:300] for line in output.splitlines() if line.strip()]
+    telling = []
+    explaining = 0
+    for line in lines:
+        if re.match(r"\s*(FAILED|failed|not ok)\b|.*(: Failure$|ERROR: \w+Sanitizer|runtime error:)", line):
+            explaining = 9
+        elif re.match(r"(ok|SKIPPED|\[)", line):
+            explaining = 0
+        if explaining:
+            explaining -= 1
+            telling.append(line)
+    return (telling or lines)[-MOST_LINES:]
 
 
 def count_case(case):
@@ -58,6 +77,8 @@ def count_case(case):
         count.reasons.update(reasons[:1] or ["no reason given: " + name])
     else:
         count.passed = 1
+    if count.failures:
+        count.telling = [telling_lines(output)]
     return count
 
 
@@ -81,8 +102,9 @@ def main(arguments):
         total = Count()
         for path in sorted(folder.glob("*.xml")):
             one = count_file(path)
-            for name in one.failures:
+            for name, lines in zip(one.failures, one.telling):
                 print(f"FAILED in {path.stem}: {name}")
+                print("".join(f"    {line}\n" for line in lines), end="")
             total.add(one)
         broken = folder / "broken"
         for line in broken.read_text().splitlines() if broken.exists() else []:
