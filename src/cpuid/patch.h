@@ -12,6 +12,11 @@
 //   - no moved instruction is a branch, call, return, system call, trap, or CPUID, or uses RIP otherwise than by a
 //     32-bit displacement of a memory operand, which the stub adjusts.
 //
+// A breakpoint must not come between either. Debuggers cannot be there (a tracer is), but a uprobe of perf or bpftrace can: the
+// kernel puts an INT3 there, runs the instruction that the *file* has at that place, and goes on behind it. Nearly
+// all are at functions' first instructions: so a patch does not begin with one that is shorter than the jump. (A probe in the
+// middle of a patch, which somebody sets while the program runs, breaks that program; docs/levelling.md says so.)
+//
 // A loader's SYSCALL (SiteScan::mmap_calls) is a site by the same proof: it has two bytes as well, and done in a stub it does
 // the same. Only RCX, into which it puts its own address, differs; that is for the kernel's use by the ABI.
 #pragma once

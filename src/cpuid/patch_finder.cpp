@@ -19,6 +19,7 @@ struct Candidate {
     Site site;
     std::optional<PatchRefusal> refusal;
     SitePatch patch;
+    std::size_t first_length = 0;   // of the patch's first instruction, bytes; where one before the site moves
     std::uint64_t known_begin = 0;  // the believed functions around it: their branches are known by decoding
     std::uint64_t known_end = 0;
     bool has_switch = false;        // the function, or a part of it, jumps by a relative table
@@ -96,6 +97,7 @@ class Finder {
             if (each.patch.length == 0) each.refuse(PatchRefusal::undecoded);
         }
         refuse_overlaps();
+        refuse_entries();
         refuse_known_targets();
         refuse_raw_arrivals();
         refuse_switch_targets();
@@ -257,6 +259,7 @@ class Finder {
         patch.site = static_cast<std::uint8_t>(lead);
         patch.length = static_cast<std::uint8_t>(lead + SitePatch::kSiteLength);
         std::ranges::copy(past[first].bytes.first(patch.length), patch.original.begin());
+        candidate.first_length = past[first].instruction.length;
         std::size_t at = 0;
         for (; first != past.size(); ++first) {
             if (!add_moved(patch, at, past[first].instruction, past[first].bytes)) {
@@ -310,6 +313,16 @@ class Finder {
         }
         for (const CodeRange& range : question_.ranges) {
             if (const auto at = intervals.find(range.start)) candidates_[index[*at]].refuse(PatchRefusal::anchor);
+        }
+    }
+
+    // CPUID itself begins no function: its leaf has to be put into EAX.
+    void refuse_entries() {
+        for (Candidate& each : candidates_) {
+            if (each.patch.site == 0 || each.first_length >= SitePatch::kJumpLength) continue;
+            const std::uint64_t start = each.site.address - each.patch.site;
+            const auto range = std::ranges::lower_bound(question_.ranges, start, {}, &CodeRange::start);
+            if (range != question_.ranges.end() && range->start == start) each.refuse(PatchRefusal::anchor);
         }
     }
 

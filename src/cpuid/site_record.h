@@ -21,7 +21,7 @@
 namespace cpulevel::cpuid {
 
 // To be increased whenever find_sites() may answer otherwise, or the format changes.
-inline constexpr std::uint32_t kSiteRecordVersion = 1;
+inline constexpr std::uint32_t kSiteRecordVersion = 2;
 
 [[nodiscard]] std::vector<std::byte> write_site_record(const FileIdentity& file, const SiteScan& scan);
 // Of this file and version, or the reason why not. SiteScan::unpatched is not kept.

@@ -167,7 +167,7 @@ void Supervisor::level_program(Thread& thread) {
 void Supervisor::finish_start(Thread& thread, NewProgram& program, bool trapped) {
     ExecRecord& record = program.record;
     for (const CodeModule& module : program.modules) {
-        record.planting += planter_.install(thread.tid, program.memory.get(), *thread.space, module);
+        record.planting += planter_.install(thread.tid, program.memory, *thread.space, module);
     }
     if (std::exchange(thread.filters_suspended, false)) resume_filters(thread.tid);
     thread.phase = Phase::running;

@@ -8,8 +8,10 @@ bool Supervisor::on_segmentation_fault(Thread&) { return false; }
 
 PlantingCounts& PlantingCounts::operator+=(const PlantingCounts&) { return *this; }
 std::vector<CodeModule> Planter::examine_program(pid_t, std::uint64_t, std::uint64_t, bool, PlantingCounts&) { return {}; }
-std::optional<CodeModule> Planter::examine_mapping(pid_t, std::uint64_t, std::uint64_t, int, std::uint64_t) { return {}; }
-PlantingCounts Planter::install(pid_t, int, AddressSpace&, const CodeModule&, std::vector<std::byte>*) const { return {}; }
+std::optional<CodeModule> Planter::examine_mapping(pid_t, std::uint64_t, std::uint64_t, int, std::uint64_t, PlantingCounts&) {
+    return {};
+}
+PlantingCounts Planter::install(pid_t, const Fd&, AddressSpace&, const CodeModule&, std::vector<std::byte>*) const { return {}; }
 std::vector<CodeModule> Planter::examine_process(pid_t, std::uint64_t, PlantingCounts&) { return {}; }
 std::vector<KnownArea> Planter::find_areas(pid_t) const { return {}; }
 std::optional<PlantingCounts> Planter::take_over(pid_t, AddressSpace&, const CodeModule&, std::span<const KnownArea>,

@@ -55,27 +55,6 @@ bool is_loader(std::string_view path) {
     return file.starts_with("ld-") || file.starts_with("ld.so") || file.starts_with("libc.");
 }
 
-std::optional<std::uint64_t> CodeModule::address_of(std::uint64_t file_offset, std::size_t length) const {
-    for (const Mapping& mapping : mappings) {
-        if (file_offset < mapping.offset) continue;
-        const std::uint64_t address = mapping.start + (file_offset - mapping.offset);
-        if (address < mapping.end && mapping.end - address >= length) return address;
-    }
-    return std::nullopt;
-}
-
-const cpuid::SitePatch* CodeModule::patch_of(std::span<const cpuid::SitePatch> patches, const cpuid::Site& site) const {
-    const auto patch = std::ranges::lower_bound(patches, site.file_offset, {}, &cpuid::SitePatch::site_offset);
-    if (patch == patches.end() || patch->site_offset() != site.file_offset) return nullptr;
-    return address_of(patch->file_offset, patch->length) ? &*patch : nullptr;
-}
-
-std::size_t CodeModule::undecided() const {
-    return static_cast<std::size_t>(std::ranges::count_if(file->scan->undecided, [&](const cpuid::Site& site) {
-        return address_of(site.file_offset, cpuid::SitePatch::kSiteLength).has_value();
-    }));
-}
-
 PlantingCounts& PlantingCounts::operator+=(const PlantingCounts& other) {
     in_memory += other.in_memory;
     planted += other.planted;
@@ -181,21 +160,25 @@ std::vector<CodeModule> Planter::examine_program(pid_t pid, std::uint64_t entry,
 }
 
 std::optional<CodeModule> Planter::examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
-                                                   std::uint64_t offset) {
+                                                   std::uint64_t offset, PlantingCounts& counts) {
     std::array<char, 64> path;
     *fmt::format_to(path.data(), "/proc/{}/fd/{}", pid, fd) = '\0';
     CodeModule module;
     cpuid::FileIdentity identity;
     module.file = known_file(path.data(), &identity);
-    if (!module.file || !module.file->scan) return std::nullopt;
+    if (!module.file || !module.file->scan) {
+        ++counts.unreadable;
+        return std::nullopt;
+    }
+    module.mappings.push_back({start, start + length, offset});
     if (module.file->scan->sites.empty()) {
         if (std::ranges::find(without_cpuid_, identity) == without_cpuid_.end()) {
             if (without_cpuid_.size() >= cpuid::KnownFiles::kMost) without_cpuid_.erase(without_cpuid_.begin());
             without_cpuid_.push_back(identity);
         }
+        counts.undecided += cpuid::count_mapped(module.mappings, module.file->scan->undecided);
         return std::nullopt;
     }
-    module.mappings.push_back({start, start + length, offset});
     return module;
 }
 

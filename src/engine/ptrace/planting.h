@@ -33,7 +33,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cpuid/site_finder.h"
+#include "cpuid/module_plan.h"
 #include "cpuid/site_record.h"
 #include "engine/ptrace/changed_byte.h"
 #include "engine/ptrace/site_store.h"
@@ -48,6 +48,7 @@ struct PlantingCounts {
     std::size_t undecided = 0;   // places that could be CPUID and were left alone
     std::size_t unreadable = 0;  // mapped files that could not be examined
     PlantingCounts& operator+=(const PlantingCounts& other);
+    friend bool operator==(const PlantingCounts&, const PlantingCounts&) = default;
 };
 
 // A file that was examined, for as long as the tree lives.
@@ -60,11 +61,8 @@ struct KnownFile {
 
 // One file's executable mappings in a process, with what is known of the file.
 struct CodeModule {
-    struct Mapping {
-        std::uint64_t start = 0, end = 0, offset = 0;
-    };
     std::shared_ptr<const KnownFile> file;
-    std::vector<Mapping> mappings;
+    std::vector<cpuid::CodeMapping> mappings;
     bool loads = false;           // a dynamic loader: its mmap calls are watched
     std::uint64_t slack = 0;      // a loader: what is left of the last page of its text
     std::size_t slack_size = 0;   // bytes
@@ -72,12 +70,6 @@ struct CodeModule {
     std::uint64_t below = 0;      // an address under which an area would lie near
     std::size_t area_size = 0;    // bytes of an area of its own; 0: none
     std::uint64_t area = 0;       // where that was mapped; 0: it was not
-
-    // Where these bytes of the file are in the process; nothing: not all of them are mapped, as code.
-    [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t file_offset, std::size_t length) const;
-    // The patch of a site, if all of its bytes are mapped. `patches` of the file, by site_offset().
-    [[nodiscard]] const cpuid::SitePatch* patch_of(std::span<const cpuid::SitePatch> patches, const cpuid::Site& site) const;
-    [[nodiscard]] std::size_t undecided() const;  // places that are mapped, could be CPUID, and are left alone
 };
 
 // A dynamic loader that was started as a program ("/lib64/ld-linux-x86-64.so.2 PROGRAM"); musl's is its libc.
@@ -100,12 +92,12 @@ class Planter {
     [[nodiscard]] std::vector<CodeModule> examine_program(pid_t pid, std::uint64_t entry, std::uint64_t interpreter_base,
                                                           bool is_32bit, PlantingCounts& counts);
     // A mapping that mmap just made: [start, start + length) of descriptor `fd` of the tracee, from `offset`. Nothing if
-    // there is nothing to change in it.
+    // there is nothing to change in it; `counts` says what of that is left alone.
     [[nodiscard]] std::optional<CodeModule> examine_mapping(pid_t pid, std::uint64_t start, std::uint64_t length, int fd,
-                                                            std::uint64_t offset);
+                                                            std::uint64_t offset, PlantingCounts& counts);
     // Changes the module's sites; where it has an area, writes that first, or, where it is not mapped yet, into `area_content`.
     // `memory`: /proc/PID/mem, open for both.
-    PlantingCounts install(pid_t pid, int memory, AddressSpace& space, const CodeModule& module,
+    PlantingCounts install(pid_t pid, const Fd& memory, AddressSpace& space, const CodeModule& module,
                            std::vector<std::byte>* area_content = nullptr) const;
 
     // For a process that runs already, all of its threads stopped (take_over_x86_64.cpp). `interpreter_base`: AT_BASE, or 0.

@@ -14,13 +14,14 @@
 #include "engine/ptrace/area_name_code.h"
 #include "engine/ptrace/new_program.h"
 #include "engine/ptrace/supervisor.h"
+#include "engine/ptrace/tracee_installer.h"
 
 namespace cpulevel::engine::ptrace {
 
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::byte kTrap{0xcc}, kFirst{0x0f}, kJump{0xe9};
+constexpr std::byte kTrap{0xcc}, kJump{0xe9};
 
 // Where the area of a module may lie: under the module. The kernel may have put its own pages there, vdso and what
 // belongs to it: then under those, with room for some more of them.
@@ -148,7 +149,7 @@ bool Supervisor::start_quickly(Thread& thread, const Registers& registers, NewPr
     std::size_t size = aligned(sizeof(ExecStub::Data));
     for (std::size_t i = 0; i < program.modules.size(); ++i) {
         const CodeModule& module = program.modules[i];
-        counts += planter_.install(thread.tid, program.memory.get(), space, module, &contents[i]);
+        counts += planter_.install(thread.tid, program.memory, space, module, &contents[i]);
         size += aligned(contents[i].size());
     }
     const RemoteAddress data_at{(value(registers.stack()) - kBelowStack - size) & ~std::uint64_t{15}};
@@ -176,11 +177,8 @@ bool Supervisor::start_quickly(Thread& thread, const Registers& registers, NewPr
 }
 
 void Supervisor::undo_installation(const Fd& memory, AddressSpace& space) {
-    for (const ReplacedSite& site : space.jumps) write_text(memory, RemoteAddress{site.address}, site.original);
-    for (const PlantedTrap& trap : space.traps) {
-        if (trap.kind != PlantedTrap::Kind::map_stop)
-            write_text(memory, RemoteAddress{trap.address}, std::span(&kFirst, 1));
-    }
+    TraceeInstaller installer(memory);
+    cpuid::uninstall(space.jumps, space.traps, installer);
     space.jumps.clear();
     space.traps.clear();
     space.rooms.clear();

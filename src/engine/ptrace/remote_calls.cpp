@@ -152,14 +152,13 @@ void Supervisor::plant_mapping(Thread& thread, const Registers& registers, std::
     constexpr std::uint64_t kPageShift = 12;  // mmap2 counts pages
     const std::uint64_t offset = registers.syscall_argument(5) << (is_32bit ? kPageShift : 0);
     const auto start = static_cast<std::uint64_t>(result) & (is_32bit ? 0xffffffffU : ~std::uint64_t{0});
-    const auto module = planter_.examine_mapping(thread.tid, start, registers.syscall_argument(1), fd, offset);
-    if (!module) return;
-    const Fd memory = open_process_memory(thread.tid);
-    if (memory.valid()) note_sites(planter_.install(thread.tid, memory.get(), *thread.space, *module));
-}
-
-void Supervisor::note_sites(const PlantingCounts& counts) {
-    log_.counters().cpuid_sites.fetch_add(counts.in_memory, std::memory_order_relaxed);
+    PlantingCounts counts;
+    const auto module = planter_.examine_mapping(thread.tid, start, registers.syscall_argument(1), fd, offset, counts);
+    if (module) {
+        const Fd memory = open_process_memory(thread.tid);
+        if (memory.valid()) counts += planter_.install(thread.tid, memory, *thread.space, *module);
+    }
+    log_.library(thread.tid, fd, counts);
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -19,6 +21,7 @@ namespace {
 constexpr std::size_t kMostExecs = 10'000;  // kept for the report; the rest is counted
 constexpr std::size_t kMostSites = 100'000;
 constexpr std::size_t kMostProblems = 1'000;
+constexpr std::size_t kMostLibraries = 10'000;
 
 std::string_view aux_name(std::uint64_t type) {
     switch (type) {
@@ -29,6 +32,17 @@ std::string_view aux_name(std::uint64_t type) {
         case inherit::kAtMinimumSignalStack: return "AT_MINSIGSTKSZ";
         default: return "AT_?";
     }
+}
+
+std::string in_words(const PlantingCounts& counts) {
+    std::string text = fmt::format("{} answered from memory, {} traps, {} undecided", counts.in_memory, counts.planted,
+                                   counts.undecided);
+    if (counts.unreadable != 0) text += "; it could not be examined";
+    return text;
+}
+
+nlohmann::json to_json(const PlantingCounts& counts) {
+    return {{"sites_in_memory", counts.in_memory}, {"planted_sites", counts.planted}, {"undecided_sites", counts.undecided}};
 }
 
 }  // namespace
@@ -69,13 +83,22 @@ void RunLog::exec(ExecRecord record) {
         }
         text += fmt::format(" CPUID: {}", options_.method);
         if (record.planting.in_memory + record.planting.planted + record.planting.undecided != 0) {
-            text += fmt::format(" ({} answered from memory, {} traps, {} undecided)", record.planting.in_memory,
-                                record.planting.planted, record.planting.undecided);
+            text += fmt::format(" ({})", in_words(record.planting));
         }
         if (!record.problem.empty()) text += "; NOT COVERED: " + record.problem;
         line(text);
     }
     if (execs_.size() < kMostExecs) execs_.push_back(std::move(record));
+}
+
+void RunLog::library(pid_t pid, int fd, const PlantingCounts& counts) {
+    counters().cpuid_sites.fetch_add(counts.in_memory, std::memory_order_relaxed);
+    if (!wants_details() || counts == PlantingCounts{} || libraries_.size() >= kMostLibraries) return;
+    std::error_code error;
+    const std::string path = std::filesystem::read_symlink(fmt::format("/proc/{}/fd/{}", pid, fd), error).string();
+    if (error) return;
+    if (options_.verbose) line(fmt::format("{} maps {}: CPUID: {}", pid, printable(path, 4096), in_words(counts)));
+    libraries_[path] = counts;
 }
 
 void RunLog::retract(const ExecRecord& record) {
@@ -147,15 +170,20 @@ void RunLog::write_report(std::optional<int> exit_status) const {
     for (const ExecRecord& exec : execs_) {
         nlohmann::json edits = nlohmann::json::object();
         for (const inherit::AuxEdit& edit : exec.edits) edits[aux_name(edit.type)] = fmt::format("{:#x}", edit.value);
-        report["programs"].push_back({{"pid", exec.pid},
-                                      {"program", printable(exec.program, 4096)},
-                                      {"bits", exec.is_32bit ? 32 : 64},
-                                      {"secure", exec.secure},
-                                      {"auxiliary_vector", edits},
-                                      {"sites_in_memory", exec.planting.in_memory},
-                                      {"planted_sites", exec.planting.planted},
-                                      {"undecided_sites", exec.planting.undecided},
-                                      {"problem", exec.problem}});
+        nlohmann::json program = {{"pid", exec.pid},
+                                  {"program", printable(exec.program, 4096)},
+                                  {"bits", exec.is_32bit ? 32 : 64},
+                                  {"secure", exec.secure},
+                                  {"auxiliary_vector", edits},
+                                  {"problem", exec.problem}};
+        program.update(to_json(exec.planting));
+        report["programs"].push_back(std::move(program));
+    }
+    report["libraries"] = nlohmann::json::array();
+    for (const auto& [path, counts] : libraries_) {
+        nlohmann::json library = {{"library", printable(path, 4096)}, {"examined", counts.unreadable == 0}};
+        library.update(to_json(counts));
+        report["libraries"].push_back(std::move(library));
     }
     report["trap_sites"] = trap_sites_;
     // Names come from other people's file systems and need not be UTF-8.

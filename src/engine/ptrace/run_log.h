@@ -43,6 +43,8 @@ class RunLog {
 
     [[nodiscard]] bool wants_details() const { return options_.verbose || !options_.report_path.empty(); }
     void exec(ExecRecord record);
+    // A file that was mapped as code: descriptor `fd` of the process.
+    void library(pid_t pid, int fd, const PlantingCounts& counts);
     void retract(const ExecRecord& record);  // it came otherwise, and is told again
     void cpuid_trap(pid_t pid, std::uint64_t address, std::uint32_t leaf);
     void problem(pid_t pid, const std::string& text);
@@ -66,6 +68,7 @@ class RunLog {
     std::optional<TreeRecord> record_;
     TreeCounters unpublished_;
     std::vector<ExecRecord> execs_;                    // the first kMostExecs
+    std::map<std::string, PlantingCounts> libraries_;  // by path: of the last time that each was mapped
     std::map<std::string, std::uint64_t> trap_sites_;  // "module+offset" -> count
     std::map<pid_t, std::vector<Module>> modules_;
     std::vector<std::string> problems_;

@@ -162,7 +162,6 @@ class Supervisor {
     void finish_map_call(Thread& thread, const Registers& registers);
     void pass_map_stop(Thread& thread, Registers& registers);
     void plant_mapping(Thread& thread, const Registers& registers, std::int64_t result);
-    void note_sites(const PlantingCounts& counts);
     bool start_restore_ignore(Thread& thread, int signal);
     bool start_remote_call(Thread& thread, const Registers& registers, Thread::Call call);
     void finish_remote_call(Thread& thread, const Registers& registers);

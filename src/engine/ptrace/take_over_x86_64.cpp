@@ -127,9 +127,9 @@ std::vector<std::uint64_t> Planter::live_sites(pid_t pid) {
     for (const CodeModule& module : examine_process(pid, 0, ignored)) {
         const cpuid::SiteScan& scan = *module.file->scan;
         for (const cpuid::Site& site : scan.sites) {
-            const auto address = module.address_of(site.file_offset, 2);
+            const auto address = cpuid::address_of(module.mappings, site.file_offset, 2);
             if (!address) continue;
-            const cpuid::SitePatch* const patch = module.patch_of(scan.patches, site);
+            const cpuid::SitePatch* const patch = cpuid::patch_of(module.mappings, scan.patches, site);
             std::byte first{};
             const bool jumps = patch != nullptr && memory.read(*address - patch->site, std::span(&first, 1)) == 1 && first == kJump;
             if (!jumps) addresses.push_back(*address);
@@ -172,7 +172,7 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
                                                  std::span<const KnownArea> areas, std::vector<ChangedByte>& changed) const {
     PlantingCounts counts;
     const cpuid::SiteScan& scan = *module.file->scan;
-    counts.undecided = module.undecided();
+    counts.undecided = cpuid::count_mapped(module.mappings, scan.undecided);
     const Memory memory(pid, &changed);
     if (!memory.valid()) return std::nullopt;
     // What is to be done about a jump where a patch would stand: nothing if it is ours; else it is undone.
@@ -196,10 +196,10 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
         return memory.write(start, original) ? Jump::undone : Jump::stuck;
     };
     for (const cpuid::Site& site : scan.sites) {
-        const auto address = module.address_of(site.file_offset, 2);
+        const auto address = cpuid::address_of(module.mappings, site.file_offset, 2);
         if (!address) continue;
         std::uint64_t stub = 0;
-        const Jump jump = judge(module.patch_of(scan.patches, site), *address, stub);
+        const Jump jump = judge(cpuid::patch_of(module.mappings, scan.patches, site), *address, stub);
         if (jump == Jump::stuck) return std::nullopt;
         if (jump == Jump::ours) {
             ++counts.in_memory;
@@ -215,10 +215,10 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
         ++counts.planted;
     }
     for (const cpuid::Site& site : scan.mmap_calls) {
-        const auto address = module.address_of(site.file_offset, 2);
+        const auto address = cpuid::address_of(module.mappings, site.file_offset, 2);
         if (!address) continue;
         std::uint64_t stub = 0;
-        const Jump jump = judge(module.patch_of(scan.map_call_patches, site), *address, stub);
+        const Jump jump = judge(cpuid::patch_of(module.mappings, scan.map_call_patches, site), *address, stub);
         if (jump == Jump::stuck) return std::nullopt;
         if (jump == Jump::ours) {
             const bool stops = module.loads;
@@ -247,7 +247,7 @@ void Planter::find_traps(pid_t pid, AddressSpace& space) {
     std::vector<PlantedTrap> traps;
     for (const CodeModule& module : examine_process(pid, 0, ignored)) {
         auto look = [&](const cpuid::Site& site, PlantedTrap::Kind kind) {
-            const auto address = module.address_of(site.file_offset, 2);
+            const auto address = cpuid::address_of(module.mappings, site.file_offset, 2);
             std::array<std::byte, cpuid::SitePatch::kJumpLength> bytes{};
             if (!address || memory.read(*address, bytes) != bytes.size()) return;
             if (bytes[0] == kHalt) traps.push_back({*address, kind});

@@ -8,29 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "cpuid/stub_area.h"
+#include "cpuid/module_plan.h"
 #include "engine/ptrace/registers.h"
 #include "engine/ptrace/saved_vector.h"
 #include "inherit/marks.h"
 
 namespace cpulevel::engine::ptrace {
 
-// A trap that we planted over an instruction (see planting.h). The first byte of the instruction was replaced.
-struct PlantedTrap {
-    // map_call: over a loader's system call; map_stop: in a stub of ours, behind a system call that mapped code
-    enum class Kind : std::uint8_t { cpuid, map_call, map_stop };
-    std::uint64_t address = 0;
-    Kind kind = Kind::cpuid;
-    friend auto operator<=>(const PlantedTrap&, const PlantedTrap&) = default;
-};
-
-// An instruction that became a jump, and the bytes that the jump replaced.
-struct ReplacedSite {
-    std::uint64_t address = 0;
-    std::uint64_t instruction = 0;  // of the CPUID or system call: there, or some bytes behind
-    std::uint64_t stub = 0;         // where the jump leads
-    std::array<std::byte, 5> original{};
-};
+using cpuid::PlantedTrap;
+using cpuid::ReplacedSite;
 
 // One memory image (mm): shared by threads and by a vfork child, copied by fork, replaced by exec.
 struct AddressSpace {

@@ -152,10 +152,8 @@ def background_job(t: Context) -> None:
     def steps(terminal: Terminal, run: str) -> None:
         terminal.type(f"{run}{t.victim('wait_here')} &\n")
         terminal.expect(r"ready=\d+")
-        terminal.type("kill %1\n")
-        terminal.type("wait %1\n")
-        terminal.expect("wait %1\r\n")
-        terminal.type("echo status=$?\n")
+        # In one line: at a prompt in between the shell would tell of the job's end, and forget it.
+        terminal.type("kill %1; wait %1; echo status=$?\n")
         found = terminal.expect(r"status=(\d+)\r\n")[1]
         if found != "143":
             raise Failed(f"status {found}, expected 143\n{terminal.transcript()}")

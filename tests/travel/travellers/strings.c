@@ -1,5 +1,4 @@
-// libc's string functions, and after the arrival functions that are bound lazily then: the resolver of glibc saves the vector
-// registers to the stack, in as many bytes as it was told at the program's start. Dynamic and static.
+// libc's string functions, and after the arrival functions that are bound lazily then. Dynamic and static.
 #define _GNU_SOURCE
 #include <math.h>
 #include <strings.h>
@@ -9,8 +8,7 @@
 
 // Arguments in vector registers, which the resolver must keep.
 static void lazily_bound(void) {
-    volatile uint64_t guard[64];
-    for (unsigned i = 0; i < 64; ++i) guard[i] = 0x5a5a5a5a5a5a5a5aULL + i;
+    GUARD(guard);
     volatile double base = 2.0;
     volatile double exponent = 10.0;
     CHECK(pow(base, exponent) == 1024.0);
@@ -29,7 +27,7 @@ static void lazily_bound(void) {
     char printed[64];
     snprintf(printed, sizeof printed, "%.3f %s", base * exponent, "done");
     CHECK(strncmp(printed, "20.000 done", sizeof printed) == 0);
-    for (unsigned i = 0; i < 64; ++i) CHECK(guard[i] == 0x5a5a5a5a5a5a5a5aULL + i);
+    check_guard(guard);
 }
 
 int main(void) { return travel(string_work, lazily_bound); }

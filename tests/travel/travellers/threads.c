@@ -43,11 +43,13 @@ static void work(uint32_t* state) {
 
 static void new_threads(void) {
     pthread_t threads[kThreads];
+    GUARD(guard);
     for (uintptr_t i = 0; i < kThreads; ++i) CHECK(pthread_create(&threads[i], NULL, once, (void*)(i + 1)) == 0);
     for (uintptr_t i = 0; i < kThreads; ++i) {
         void* result = NULL;
         CHECK(pthread_join(threads[i], &result) == 0 && result == (void*)(i + 1));
     }
+    check_guard(guard);
 }
 
 static pthread_t started[kThreads];

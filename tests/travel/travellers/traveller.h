@@ -18,6 +18,18 @@
         }                                                                             \
     } while (0)
 
+// A guard for what is bound lazily, at the very end of the stack of the function that makes the call. The resolver saves vector
+// registers just below it, in as many bytes as it was told at the program's start; a CPU with more components writes beyond
+// them: MPX's bounds end some hundred bytes higher, AVX-512 some thousand. What lies there otherwise may not matter.
+enum { kGuardWords = 512 };
+#define GUARD(name)                                                                        \
+    volatile uint64_t* const name = __builtin_alloca(kGuardWords * sizeof(uint64_t));            \
+    for (unsigned at = 0; at < kGuardWords; ++at) name[at] = 0x5a5a5a5a5a5a5a5aULL + at
+
+static inline void check_guard(const volatile uint64_t* guard) {
+    for (unsigned at = 0; at < kGuardWords; ++at) CHECK(guard[at] == 0x5a5a5a5a5a5a5a5aULL + at);
+}
+
 static inline int arrived(void) { return access("arrived", F_OK) == 0; }
 
 static inline uint32_t next_random(uint32_t* state) {

@@ -146,6 +146,14 @@ TEST(PatchFinder, SomethingArrivesBehindTheSite) {
     EXPECT_EQ(refusal_in_function(loop), PatchRefusal::branch_target) << "nothing leads to it";
 }
 
+// A uprobe there has the file's instruction executed elsewhere, and comes back to what is behind it.
+TEST(PatchFinder, AShortFirstInstructionOfAFunctionDoesNotMove) {
+    const Bytes two = code({0x89, 0xF8, 0x31, 0xC9}) + kCpuid + kRet;  // mov %edi, %eax; xor %ecx, %ecx; cpuid
+    EXPECT_NE(refusal_in_function(two), std::nullopt);
+    EXPECT_EQ(refusal_in_function(code({0x90}) + two), std::nullopt);
+    EXPECT_EQ(refusal_in_function(kLead + kCpuid + kRet), std::nullopt) << "what is behind the jump is the CPUID";
+}
+
 TEST(PatchFinder, SomethingArrivesAtTheSiteItself) {
     // mov eax, 7; cpuid; jnz to the cpuid: neither side can move
     EXPECT_NE(refusal_in_function(kLead + kCpuid + code({0x75, 0xFC}) + kRet), std::nullopt);
