@@ -145,4 +145,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except AssertionError as wrong:
+        # Whose turn it was, at whose terminal: without that, nobody can tell who waited for whom.
+        states = subprocess.run(["ps", "-eo", "pid,ppid,pgid,tpgid,stat,wchan:16,args"], capture_output=True, text=True, check=False).stdout
+        print(*(line for line in states.splitlines() if " holds " in line or "cpulevel restore" in line), sep="\n")
         sys.exit(str(wrong))
