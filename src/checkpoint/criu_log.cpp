@@ -20,8 +20,15 @@ constexpr std::array kAdvices{
     Advice{"--shell-job",
            "it belongs to a terminal's session: give --shell-job, or start it by setsid with its input and output "
            "redirected"},
+    Advice{"Don't have tty to inherit session from", "it was a job at a terminal: restore it at a terminal"},
     Advice{"--ext-unix-sk",
            "it is connected to a process that stays behind: give --ext-unix-sk, or close the connection first"},
+    Advice{"Can't dump half of stream unix connection",
+           "--ext-unix-sk carries datagrams to a socket with a name; a stream to a process that stays behind has to be "
+           "closed first"},
+    Advice{"Can't dump name-less external socket",
+           "--ext-unix-sk carries datagrams to a socket with a name: close the connection first"},
+    Advice{"Can't get 1:16 opt", "CRIU before 4.2 cannot dump network sockets on Linux 6.16 and later"},
     Advice{"--tcp-established", "it has open TCP connections: give --tcp-established, or close them first"},
     Advice{"Connected TCP socket", "it has open TCP connections: give --tcp-established, or close them first"},
     Advice{"--file-locks", "it holds locks on files: give --file-locks if nobody else uses these files"},

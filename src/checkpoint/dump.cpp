@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "checkpoint/criu_process.h"
+#include "checkpoint/frozen_cgroup.h"
 #include "checkpoint/held_tree.h"
 #include "checkpoint/note.h"
 #include "checkpoint/process_end.h"
@@ -49,19 +50,6 @@ std::uint64_t bytes_in(const std::string& folder) {
         if (at->path().extension() == ".img" && at->is_regular_file(gone)) sum += at->file_size(gone);
     }
     return sum;
-}
-
-// Its cgroup is frozen already: CRIU has to know, or it waits for ever.
-std::optional<std::string> frozen_cgroup(pid_t root) {
-    const auto text = read_file(fmt::format("/proc/{}/cgroup", root));
-    if (!text) return std::nullopt;
-    for (const std::string_view line : split(*text, '\n')) {
-        if (!line.starts_with("0::/")) continue;
-        std::string folder = "/sys/fs/cgroup" + std::string(line.substr(3));
-        const auto events = read_file(folder + "/cgroup.events");
-        if (events && events->find("frozen 1") != std::string::npos) return folder;
-    }
-    return std::nullopt;
 }
 
 // A job of a shell: the leader of its session, or who has its terminal, is none of those that are dumped.
@@ -141,9 +129,14 @@ class Dump {
             for (std::string& text : judgement_of(one).against) judgement.against.push_back(std::move(text));
         }
         if (judgement.against.empty()) return {};
-        return std::unexpected(refusal(
-            "the tree cannot go there; nothing was done", report->target, judgement,
-            report->waiting_helps() ? "all of it passes by itself: --wait SECONDS" : "--force dumps it all the same"));
+        std::string hint = "--force dumps it all the same";
+        if (report->waiting_helps() && !setup_.wait) hint = "all of it passes by itself: --wait SECONDS";
+        if (report->waiting_helps() && setup_.wait) {
+            const double seconds = std::chrono::duration<double>(*setup_.wait).count();
+            hint = fmt::format("all of it passes by itself, but had not after {} seconds: a longer --wait; {}", seconds,
+                               hint);
+        }
+        return std::unexpected(refusal("the tree cannot go there; nothing was done", report->target, judgement, hint));
     }
 
     Result<DumpReport> dump_held(const Criu& criu, const Held& held) const {

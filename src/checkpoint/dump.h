@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "audit/target.h"
 #include "checkpoint/judgement.h"
 #include "checkpoint/record.h"
+#include "checkpoint/terminal_job.h"
 #include "engine/ptrace/adopt.h"
 #include "util/error.h"
 
@@ -66,6 +68,7 @@ struct RestoreReport {
     Record record;
     std::vector<std::string> cautions;
     std::vector<engine::ptrace::AdoptReport> trees;  // in the record's order
+    std::unique_ptr<TerminalJob> job;                // it uses our terminal: this process has to mirror it
 };
 
 // On error nothing was restored, or the error says what is there, and that it is stopped.

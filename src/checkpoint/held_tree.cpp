@@ -45,6 +45,7 @@ std::uint64_t start_of(pid_t process) {
 Result<Held::Tree> describe(const engine::TreeView& view) {
     Held::Tree tree;
     tree.supervisor = view.supervisor;
+    tree.front = view.front;
     tree.root = engine::root_of(view);
     if (tree.root == 0)
         return machine_error("the first process of the tree has ended", fmt::format("supervisor {}", view.supervisor));
@@ -170,6 +171,8 @@ Result<std::vector<ptrace::AdoptReport>> take_back(const Held& held, std::chrono
         ptrace::TakeUpOptions options;
         options.root = tree.root;
         options.keep_stopped = tree.stopped_before;
+        if (const auto stat = ptrace::read_proc_stat(tree.root); stat && stat->parent == tree.front)
+            options.front = tree.front;
         options.patience = patience;
         auto report =
             tree.supervisor_waits ? ask_waiting(tree.supervisor, false, patience) : adopt_at(tree.level, options);

@@ -30,6 +30,7 @@ struct Held {
         pid_t root = 0;           // as we see it
         std::uint64_t since = 0;  // its start time: another process of that number is not it
         pid_t supervisor = 0;
+        pid_t front = 0;                // as the supervisor says
         bool supervisor_waits = false;  // it takes the tree up again when asked; else a new one has to
         bool by_others = false;         // somebody had let it go before: it is not ours to take up
         level::Level level;

@@ -51,11 +51,14 @@ class Restore {
         report.cautions = std::move(judgement->cautions);
         report.cautions.insert(report.cautions.begin(), judgement->against.begin(), judgement->against.end());
         step("CRIU restores the processes");
+        TerminalJob::expect();
         const auto root = start(*criu, report.record);
         if (!root) return std::unexpected(root.error());
         report.root = *root;
         step("putting them under their level");
-        auto trees = take_under(report.record, *root, setup_.leave_stopped, setup_.patience);
+        if (TerminalJob::is_one(*root) && !setup_.leave_stopped) report.job = std::make_unique<TerminalJob>();
+        auto trees =
+            take_under(report.record, *root, setup_.leave_stopped, setup_.patience, report.job ? ::getpid() : 0);
         if (!trees) {
             Error error = trees.error();
             const std::string state = fmt::format(

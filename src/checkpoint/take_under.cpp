@@ -38,7 +38,7 @@ Result<void> verify(const ptrace::AdoptReport& report, pid_t root) {
 }
 
 Result<ptrace::AdoptReport> take_tree(const LevelledTree& tree, const std::map<pid_t, pid_t>& numbers,
-                                      bool leave_stopped, std::chrono::seconds patience) {
+                                      bool leave_stopped, std::chrono::seconds patience, pid_t front) {
     const auto here = [&](pid_t own) {
         const auto found = numbers.find(own);
         return found == numbers.end() ? 0 : found->second;
@@ -54,7 +54,7 @@ Result<ptrace::AdoptReport> take_tree(const LevelledTree& tree, const std::map<p
                                  fmt::format("process {}", tree.supervisor));
         // CRIU may have left everything stopped (--leave-stopped); these two are ours and run nothing of the program.
         ::kill(supervisor, SIGCONT);
-        if (const pid_t front = here(tree.front); front != 0 && !leave_stopped) ::kill(front, SIGCONT);
+        if (const pid_t inside = here(tree.front); inside != 0 && !leave_stopped) ::kill(inside, SIGCONT);
         return ask_waiting(supervisor, leave_stopped, patience);
     }
     const auto known = engine::find_tree(root);
@@ -72,6 +72,7 @@ Result<ptrace::AdoptReport> take_tree(const LevelledTree& tree, const std::map<p
     ptrace::TakeUpOptions options;
     options.root = root;
     options.continue_stopped = !leave_stopped;
+    options.front = front;
     options.patience = patience;
     for (const pid_t own : tree.stopped_before) {
         if (const pid_t process = here(own); process != 0) options.keep_stopped.push_back(process);
@@ -97,11 +98,13 @@ Result<ptrace::AdoptReport> adopt_at(const level::Level& level, const ptrace::Ta
 }
 
 Result<std::vector<ptrace::AdoptReport>> take_under(const Record& record, pid_t root, bool leave_stopped,
-                                                    std::chrono::seconds patience) {
+                                                    std::chrono::seconds patience, pid_t front) {
     const auto numbers = by_own_number(root);
     std::vector<ptrace::AdoptReport> reports;
     for (const LevelledTree& tree : record.trees) {
-        auto report = take_tree(tree, numbers, leave_stopped, patience);
+        const auto first = numbers.find(tree.root);
+        const bool has_front = first != numbers.end() && first->second == root;
+        auto report = take_tree(tree, numbers, leave_stopped, patience, has_front ? front : 0);
         if (!report) return std::unexpected(report.error());
         if (auto good = verify(*report, numbers.at(tree.root)); !good) return std::unexpected(good.error());
         reports.push_back(std::move(*report));

@@ -1,5 +1,6 @@
 // `cpulevel restore`: a checkpoint goes on here, under its level.
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "cli/criu_options.h"
 #include "cli/output.h"
 #include "cli/view.h"
+#include "engine/ptrace/processes.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {
@@ -36,8 +38,9 @@ nlohmann::json to_json(const checkpoint::RestoreReport& report) {
         tree["stays"] = report.trees[i].stays;
         trees.push_back(std::move(tree));
     }
-    return {{"schema", "cpulevel/restore/1"},  {"root", report.root},         {"criu", report.criu_version},
-            {"from", report.record.node.name}, {"cautions", report.cautions}, {"trees", std::move(trees)}};
+    return {{"schema", "cpulevel/restore/1"},   {"root", report.root},         {"criu", report.criu_version},
+            {"from", report.record.node.name},  {"cautions", report.cautions}, {"trees", std::move(trees)},
+            {"in_front", report.job != nullptr}};
 }
 
 std::string to_text_for_people(const checkpoint::RestoreReport& report) {
@@ -59,6 +62,7 @@ std::string to_text_for_people(const checkpoint::RestoreReport& report) {
             text += fmt::format("Still stopped: {}.\n", tree.done.still_stopped.size());
         for (const std::string& sentence : tree.stays) text += "Stays: " + safe(sentence) + ".\n";
     }
+    if (report.job) text += "It goes on at this terminal.\n";
     return text;
 }
 
@@ -70,7 +74,7 @@ Result<int> run(Options& options) {
     std::error_code error;
     restore.folder = std::filesystem::absolute(options.folder, error).lexically_normal().string();
     if (error) return usage_error("cannot tell where this folder is", options.folder, error.message());
-    const auto report = checkpoint::restore(restore);
+    auto report = checkpoint::restore(restore);
     if (!report) return std::unexpected(report.error());
     for (const std::string& caution : report->cautions) print_warning(safe(caution));
     for (const engine::ptrace::AdoptReport& tree : report->trees) {
@@ -78,7 +82,11 @@ Result<int> run(Options& options) {
     }
     const std::string text = options.json ? to_text(to_json(*report)) : to_text_for_people(*report);
     if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
-    return 0;
+    if (!report->job) return 0;
+    const int status = report->job->mirror(report->root, report->trees.front().supervisor);
+    report->job.reset();
+    if (WIFSIGNALED(status)) engine::ptrace::die_of(WTERMSIG(status));
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 Action setup(CLI::App& app) {
@@ -103,12 +111,14 @@ const Registration kRegistration(
     {.name = "restore",
      .order = 85,
      .summary = "Restore a checkpoint of a levelled tree, under its level",
-     .details = "Compares the checkpoint with this machine and refuses with names where it may not go on here; has "
-                "CRIU restore it, stopped; "
-                "puts it under its level, checks that every thread is, and lets it go on. No instruction of it runs "
-                "before that. Exit status: "
-                "0 restored; 1 it may not come here; 2 no checkpoint, or damaged; 3 CRIU could not, or the level could "
-                "not be enforced.",
+     .details =
+         "Compares the checkpoint with this machine and refuses with names where it may not go on here; has "
+         "CRIU restore it, stopped; "
+         "puts it under its level, checks that every thread is, and lets it go on. No instruction of it runs "
+         "before that. What uses the terminal of this command becomes its job: it stays until that ends, and ends "
+         "as that. Else the exit status is "
+         "0 restored; 1 it may not come here; 2 no checkpoint, or damaged; 3 CRIU could not, or the level could "
+         "not be enforced.",
      .examples = "  cpulevel restore /srv/checkpoint\n"
                  "  unshare -p -f --mount-proc cpulevel restore /srv/checkpoint    where its process numbers are taken",
      .setup = setup});

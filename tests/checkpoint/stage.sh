@@ -1,14 +1,16 @@
 # What is done at one place, on a real or an emulated machine alike, by any POSIX shell: each line of /travel/orders is a case, "VERB NAME
 # LEVEL PROGRAM". A fact for each: "ok NAME" or "failed NAME WHY", with indented lines that explain it. The programs are the
 # travellers of tests/travel: they check their own results, and pass when they have done after the move what they never did before.
-# shellcheck shell=sh disable=SC2013,SC2015
+# shellcheck shell=sh disable=SC2013,SC2015,SC2086
 # shellcheck source=tests/travel/steps.sh
 . /travel/steps.sh
 SCRIPT=/travel/bin/cpulevel
+# shellcheck source=tests/checkpoint/stage_options.sh
+. /travel/bin/stage_options.sh
 
 fail() {
     echo "failed $name $*"
-    for file in "$folder"/said "$folder"/images/*.log "$folder"/output; do
+    for file in "$folder"/said "$folder"/images/*.log "$folder"/output "$folder"/behind; do
         [ ! -s "$file" ] || tail -n 8 "$file" | cut -c 1-300 | sed "s|^|    ${file##*/}: |"
     done
     end
@@ -59,9 +61,9 @@ start() {
     # Each in a stretch of pids of its own: a restore needs those that were.
     echo "$next_pid" >/proc/sys/kernel/ns_last_pid
     if [ "$1" = inside ]; then
-        detached "$folder" $SCRIPT run --level "$level" -- "/travel/bin/$program" 2>"$folder/said" &
+        detached "$folder" $SCRIPT run --level "$level" -- /travel/bin/$program 2>"$folder/said" &
     else
-        cpulevel run --level "$level" -- detached "$folder" "/travel/bin/$program" 2>"$folder/said" &
+        cpulevel run --level "$level" -- detached "$folder" /travel/bin/$program 2>"$folder/said" &
     fi
     front=$!
     until_done 60 is_working || { fail "it does not start"; return; }
@@ -81,7 +83,7 @@ has_left() {
 }
 
 comes_back() {
-    gives 0 cpulevel restore "$folder/images" || return
+    gives 0 cpulevel restore "$folder/images" "$@" || return
     says "every thread is supervised" || return
     pid=$gone
     levelled "after the restore"

@@ -64,9 +64,11 @@ std::string read_to_end(int fd) {
     setup.preparation = preparation;
     setup.options.kill_tree_with_us = run.on_supervisor_death == OnSupervisorDeath::kill_tree;
     setup.options.kill_uncovered = run.kill_uncovered;
+    setup.options.front = options.front;
     setup.waits = false;
     Supervision supervision(std::move(setup), log);
     const auto done = supervision.supervisor().take_up(options);
+    if (done && options.front != 0) ::kill(options.front, SIGUSR2);  // a supervisor before us may have let the tree go, stopped
     if (!done) {
         write_whole(report_to.get(), answer_text(done.error()));
         ::_exit(1);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <array>
+#include <csignal>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -69,15 +70,18 @@ std::optional<ProcStat> read_proc_stat(pid_t tid) {
 
 namespace {
 
-std::uint64_t status_number(pid_t pid, std::string_view key) {
+std::string status_text(pid_t pid, std::string_view key) {
     const auto status = read_file(fmt::format("/proc/{}/status", pid));
-    if (!status) return 0;
-    return parse_decimal(status_field(*status, key)).value_or(0);
+    return status ? std::string(status_field(*status, key)) : std::string{};
 }
+
+std::uint64_t status_number(pid_t pid, std::string_view key) { return parse_decimal(status_text(pid, key)).value_or(0); }
 
 }  // namespace
 
 std::uint64_t count_filters(pid_t pid) { return status_number(pid, "Seccomp_filters"); }
+
+bool sigstop_is_pending(pid_t pid) { return ((parse_hex(status_text(pid, "ShdPnd")).value_or(0) >> (SIGSTOP - 1)) & 1U) != 0; }
 
 pid_t process_of(pid_t tid) { return static_cast<pid_t>(status_number(tid, "Tgid")); }
 

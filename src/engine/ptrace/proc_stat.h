@@ -27,5 +27,6 @@ struct ProcStat {
 // Numbers of /proc/PID/status (proc(5)); 0 where the kernel does not say.
 [[nodiscard]] std::uint64_t count_filters(pid_t pid);  // Seccomp_filters
 [[nodiscard]] pid_t process_of(pid_t tid);             // Tgid
+[[nodiscard]] bool sigstop_is_pending(pid_t pid);      // ShdPnd: sent to the process, and nobody has stopped yet
 
 }  // namespace cpulevel::engine::ptrace

@@ -14,6 +14,7 @@
 
 #include "engine/ptrace/control.h"
 #include "engine/ptrace/proc_stat.h"
+#include "engine/registry.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -140,6 +141,9 @@ int mirror_program(pid_t program, pid_t supervisor) {
     for (;;) {
         siginfo_t info{};
         if (::sigwaitinfo(&all, &info) < 0) continue;
+        // Another one may have taken the tree up since.
+        const bool sent = info.si_code <= 0 && info.si_pid != 0 && info.si_signo != SIGCHLD;
+        if (sent && info.si_pid != supervisor && tracer_of(program) == info.si_pid) supervisor = info.si_pid;
         const bool told = info.si_code <= 0 && info.si_pid == supervisor;
         if (told && info.si_signo == SIGUSR1) follows_stops = false;
         if (told && info.si_signo == SIGUSR2) follows_stops = true;

@@ -66,7 +66,9 @@ void Supervision::answer(const std::string& text) {
 
 // SIGUSR1: the program's stops are not to be followed; SIGUSR2: they are.
 void Supervision::tell_front(int signal) const {
-    if (setup_.options.front != 0) ::kill(setup_.options.front, signal);
+    // One that has ended may have left its number to somebody else; the program's parent is nobody else.
+    const auto program = read_proc_stat(root_);
+    if (setup_.options.front != 0 && program && program->parent == setup_.options.front) ::kill(setup_.options.front, signal);
 }
 
 void Supervision::serve() {

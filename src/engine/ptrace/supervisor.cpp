@@ -292,6 +292,8 @@ void Supervisor::on_group_stop(Thread& thread, int stop_signal) {
 // is running must not be sent anything: the signal could arrive after the next stop, and undo that.
 void Supervisor::continue_front() {
     const auto stat = read_proc_stat(options_.front);
+    const auto program = read_proc_stat(root_);
+    if (program && program->parent != options_.front) return;  // it has ended, and the number may be another's
     if (stat && stat->state == 'T') ::kill(options_.front, SIGCONT);
 }
 

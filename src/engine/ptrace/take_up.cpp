@@ -249,7 +249,8 @@ Result<TakenUp> Supervisor::take_up(const TakeUpOptions& options) {
     const std::array root{options.root};
     for (const auto& [process, stopped] : processes) {
         done.processes.push_back(process);
-        if (!stopped) continue;
+        // In a frozen cgroup one that was left stopped has not come to its stop yet: it would when it is thawed.
+        if (!stopped && !sigstop_is_pending(process)) continue;
         const bool keep = !options.continue_stopped || std::ranges::find(options.keep_stopped, process) != options.keep_stopped.end();
         (keep ? done.still_stopped : done.continued).push_back(process);
     }

@@ -340,7 +340,11 @@ def frozen_cgroup_v2(t: Context) -> None:
         t.check(wait_for_text(group / "cgroup.events", "frozen 1"), "not frozen after the release")
         asked(t, "adopt", root)
         t.equal(tracer(root), supervisor_of(t, root), "tracer")
+        # Left stopped, it has not come to its stop while it is frozen; it does not stop when it is thawed.
+        asked(t, "release", root, "--leave-stopped")
+        asked(t, "adopt", root)
         (group / "cgroup.freeze").write_text("0")
+        t.check(wait_for_text(group / "cgroup.events", "frozen 0"), "frozen")
 
 
 @test

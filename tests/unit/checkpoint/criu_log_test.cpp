@@ -40,6 +40,20 @@ TEST(CriuLog, WhatIsSaidByTheWayIsNotTheCause) {
               "Script /bin/false exited with -1");
 }
 
+// What no option of CRIU's helps against, or another than the one that it names.
+TEST(CriuLog, SocketsAndTerminals) {
+    EXPECT_THAT(explain("Error (criu/sk-unix.c:868): unix: External socket is used. Consider using --ext-unix-sk option.\n").advice,
+                HasSubstr("give --ext-unix-sk"));
+    EXPECT_THAT(explain("Error (criu/sk-unix.c:874): unix: Can't dump half of stream unix connection.\n").advice,
+                HasSubstr("has to be closed first"));
+    EXPECT_THAT(explain("Error (criu/sockets.c:628): sockets: Can't get 1:16 opt: Operation not supported\n").advice,
+                HasSubstr("CRIU before 4.2"));
+    EXPECT_THAT(explain("     23: Error (criu/tty.c:1010): tty: Don't have tty to inherit session from, aborting\n"
+                        "     23: Error (criu/files.c:1221): Unable to open fd=0 id=0x2\n")
+                    .advice,
+                HasSubstr("restore it at a terminal"));
+}
+
 TEST(CriuLog, OfARestoredProcess) {
     const auto explained =
         explain("  3210: Error (criu/files-reg.c:2219): File usr/lib/libc.so.6 has bad size 1 (expect 2)\n");
