@@ -1,6 +1,6 @@
 # Containers at one place, on a real or an emulated machine alike (tests/travel/cases.sh has what a case is). What a container is
 # made of travels in its folder: runc's bundle and CRIU's images, or podman's export and the image that it names.
-# shellcheck shell=sh disable=SC2013,SC2015,SC2034,SC2154
+# shellcheck shell=sh disable=SC2015,SC2034,SC2154
 # shellcheck source=tests/travel/cases.sh
 . /travel/cases.sh
 
@@ -36,10 +36,6 @@ mount -t tmpfs var /var
 mkdir -p /var/tmp /var/lib /run/before
 mount -t cgroup2 cgroup2 /sys/fs/cgroup || echo "failed - there is no cgroup version 2"
 mkdir -p "$CGROUPS"
-# Where the controllers are version 2's, engines want them.
-for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
-    echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
-done 2>/dev/null
 
 # podman passes no environment on to CRIU: CRIU_FAULT (steps.sh) goes this way.
 printf '#!/bin/sh\nCRIU_FAULT=%s exec /usr/sbin/criu "$@"\n' "$CRIU_FAULT" >/run/before/criu
