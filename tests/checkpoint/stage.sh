@@ -1,58 +1,15 @@
-# What is done at one place, on a real or an emulated machine alike, by any POSIX shell: each line of /travel/orders is a case, "VERB NAME
-# LEVEL PROGRAM". A fact for each: "ok NAME" or "failed NAME WHY", with indented lines that explain it. The programs are the
-# travellers of tests/travel: they check their own results, and pass when they have done after the move what they never did before.
-# shellcheck shell=sh disable=SC2013,SC2015,SC2086
-# shellcheck source=tests/travel/steps.sh
-. /travel/steps.sh
+# What is done at one place, on a real or an emulated machine alike, with CRIU and cpulevel (tests/travel/cases.sh has what a case is).
+# shellcheck shell=sh disable=SC2015,SC2086,SC2154
+# shellcheck source=tests/travel/cases.sh
+. /travel/cases.sh
 SCRIPT=/travel/bin/cpulevel
 # shellcheck source=tests/checkpoint/stage_options.sh
 . /travel/bin/stage_options.sh
-
-fail() {
-    echo "failed $name $*"
-    for file in "$folder"/said "$folder"/images/*.log "$folder"/output "$folder"/behind; do
-        [ ! -s "$file" ] || tail -n 8 "$file" | cut -c 1-300 | sed "s|^|    ${file##*/}: |"
-    done
-    end
-    return 1
-}
 
 end() {
     [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
     [ -z "$front" ] || { kill -9 "$front" 2>/dev/null; wait "$front" 2>/dev/null; }
     pid='' front=''
-}
-
-has_passed() { [ "$(tail -n 1 "$folder/output")" = passed ]; }
-field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" 2>/dev/null; }
-
-# says WORDS: the last command said them
-says() { grep -q -- "$1" "$folder/said" || fail "does not say: $1"; }
-
-# gives STATUS COMMAND...
-gives() {
-    wanted=$1
-    shift
-    "$@" >"$folder/said" 2>&1
-    status=$?
-    [ "$status" = "$wanted" ] || fail "exit status $status, not $wanted: $*"
-}
-
-# It computes, and a supervisor of ours has each of its threads.
-levelled() {
-    : >"$folder/report"
-    until_done 30 has_reported || { fail "it does not work: $1"; return; }
-    for thread in /proc/"$pid"/task/*; do
-        tracer=$(field "$pid/task/${thread##*/}" TracerPid)
-        [ "$(cat "/proc/$tracer/comm" 2>/dev/null)" != "" ] || { fail "thread ${thread##*/} is not supervised: $1"; return; }
-    done
-    cpulevel status "$pid" >"$folder/said" 2>&1
-    says "^$level (supervisor $tracer)"
-}
-
-goes_on() {
-    touch "$folder/arrived"
-    until_done 60 has_passed || { fail "it does not pass: $1"; return; }
 }
 
 start() {
@@ -67,9 +24,7 @@ start() {
     fi
     front=$!
     until_done 60 is_working || { fail "it does not start"; return; }
-    for child in $(cat "/proc/$front/task/$front/children"); do
-        [ "$(field "$child" TracerPid)" = 0 ] || pid=$child
-    done
+    pid=$(supervised_child "$front")
     [ -n "$pid" ] || fail "it is not supervised"
 }
 
@@ -236,12 +191,4 @@ refused() {
     [ ! -d "/proc/$gone" ] || fail "it was restored"
 }
 
-mkdir -p /travel/work
-next_pid=$(cat /travel/first_pid)
-while read -r verb name level program; do
-    folder=/travel/work/$name
-    next_pid=$((next_pid + 100))
-    pid='' front='' gone=''
-    if "$verb" </dev/null; then echo "ok $name"; fi
-    end
-done </travel/orders
+play_cases

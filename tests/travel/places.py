@@ -12,11 +12,12 @@ import stat
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Iterable
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
-from lab.boot import BOOT_SECONDS, boot, build_initramfs  # noqa: E402
+from lab.boot import BOOT_SECONDS, MEMORY_MEGABYTES, boot, build_initramfs  # noqa: E402
 from lab.case import Case  # noqa: E402
 from lab.initramfs import Initramfs  # noqa: E402
 from lab.machines import Machine  # noqa: E402
@@ -54,13 +55,6 @@ class Stage:
     script: pathlib.Path = HERE / "stage.sh"
 
 
-@dataclasses.dataclass(frozen=True)
-class Kit:
-    """What is carried to the machines of an architecture."""
-    programs: list[pathlib.Path]
-    root: pathlib.Path  # of Debian 13
-
-
 @dataclasses.dataclass
 class Report:
     lines: list[str]
@@ -73,7 +67,8 @@ def write_stage(stage: Stage, folder: pathlib.Path, programs: list[pathlib.Path]
     for program in programs:
         shutil.copy2(program, folder / "bin")
     shutil.copy2(stage.script, folder / "stage.sh")
-    shutil.copy2(HERE / "steps.sh", folder)
+    for shared in ("steps.sh", "cases.sh"):
+        shutil.copy2(HERE / shared, folder)
     (folder / "orders").write_text("".join(order + "\n" for order in stage.orders))
     (folder / "first_pid").write_text(f"{stage.first_pid}\n")
     for name, luggage in stage.luggage.items():
@@ -142,18 +137,15 @@ def libraries_of(root: pathlib.Path, programs: list[str]) -> set[str]:
     return found
 
 
-def fill_from(root: pathlib.Path, image: Initramfs) -> None:
-    """CRIU, Python and libcrypto as they are in the root, at the same paths: a checkpoint names files."""
+def link_folders(image: Initramfs) -> None:
     for link in ("lib", "lib64", "sbin"):
         image.known.add(link)
         image.link(f"/{link}", f"usr/{link}")
-    python = "/" + str(inside(root, "/usr/bin/python3").relative_to(root))
-    modules = sorted((root / "usr/lib").glob("python3.*"))
-    programs = ["/usr/sbin/criu", python, *("/" + str(path.relative_to(root)) for folder in modules for path in folder.rglob("*.so"))]
-    libraries = libraries_of(root, programs)
-    for library in ("libcrypto.so.3", "libm.so.6"):
-        libraries.add("/" + str(next((root / "usr/lib").glob(f"*/{library}")).relative_to(root)))
-    for path in sorted(libraries | {"/usr/sbin/criu", python}):
+
+
+def fill_programs(root: pathlib.Path, image: Initramfs, programs: Iterable[str], more: Iterable[str] = ()) -> None:
+    """Programs, their libraries and more as they are in the root, at the same paths: a checkpoint names files."""
+    for path in sorted(libraries_of(root, list(programs)) | set(programs) | set(more)):
         real = inside(root, path)
         name = path if path.startswith("/usr/") else "/usr" + path
         canonical = "/" + str(real.relative_to(root))
@@ -161,12 +153,34 @@ def fill_from(root: pathlib.Path, image: Initramfs) -> None:
         if name.strip("/") not in image.known:
             image.known.add(name.strip("/"))
             image.link(name, canonical)
+
+
+def fill_from(root: pathlib.Path, image: Initramfs) -> None:
+    """CRIU, Python and libcrypto."""
+    link_folders(image)
+    python = "/" + str(inside(root, "/usr/bin/python3").relative_to(root))
+    modules = sorted((root / "usr/lib").glob("python3.*"))
+    extensions = ["/" + str(path.relative_to(root)) for folder in modules for path in folder.rglob("*.so")]
+    libraries = libraries_of(root, extensions)
+    for library in ("libcrypto.so.3", "libm.so.6"):
+        libraries.add("/" + str(next((root / "usr/lib").glob(f"*/{library}")).relative_to(root)))
+    fill_programs(root, image, ["/usr/sbin/criu", python], libraries)
     image.link("/usr/bin/python3", os.path.basename(python))
     # What libc maps: character sets and the locale.
     more = [*modules, *root.glob("usr/lib/*/gconv/gconv-modules.cache"), root / "usr/lib/locale"]
     for folder in more:
         if folder.exists():
             image.tree(root, "/" + str(folder.relative_to(root)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """What is carried to the machines of an architecture."""
+    programs: list[pathlib.Path]
+    root: pathlib.Path  # of Debian 13
+    fill: Callable[[pathlib.Path, Initramfs], None] = fill_from  # puts into a machine what it needs of the root
+    modules: tuple[str, ...] = MODULES
+    megabytes: int = MEMORY_MEGABYTES  # of a machine's memory
 
 
 CASE = """\
@@ -189,9 +203,9 @@ def play_in_machine(stage: Stage, kit: Kit, folder: pathlib.Path, machine: Machi
     kernel = packages.kernel(machine.architecture.debian)
 
     def fill(image: Initramfs) -> None:
-        order = image.modules(kernel, MODULES)
+        order = image.modules(kernel, kit.modules)
         image.file("/modules/order", "\n".join(order).encode(), 0o644)
-        fill_from(kit.root, image)
+        kit.fill(kit.root, image)
 
     into, out = folder / "into", folder / "out"
     with tarfile.open(into, "w", format=tarfile.GNU_FORMAT) as archive:
@@ -200,7 +214,7 @@ def play_in_machine(stage: Stage, kit: Kit, folder: pathlib.Path, machine: Machi
     out.touch()
     os.truncate(out, OUT_BYTES)
     image = build_initramfs(machine, [case], folder, folder, packages, {}, fill)
-    result = boot(machine, kernel, image, BOOT_SECONDS + stage.seconds, [into, out])
+    result = boot(machine, kernel, image, BOOT_SECONDS + stage.seconds, [into, out], kit.megabytes)
     shutil.rmtree(folder / "travel")
     into.unlink()
     lines = [line for found in result.cases for line in found.lines]

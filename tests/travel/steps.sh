@@ -1,4 +1,5 @@
-# What the stages of tests/travel and tests/checkpoint have in common, for any POSIX shell. `folder` is that of the program.
+# What the stages of tests/travel, tests/checkpoint and tests/container have in common, for any POSIX shell. `folder` is that of the
+# program; where it does not work there, `data` is where it does, and `output` what it writes to.
 # shellcheck shell=sh disable=SC2154
 PATH=/travel/bin:$PATH:/usr/sbin
 export PATH
@@ -16,5 +17,5 @@ until_done() {
     done
 }
 
-is_working() { grep -q '^working' "$folder/output" 2>/dev/null; }
-has_reported() { [ ! -e "$folder/report" ]; }
+is_working() { grep -q '\(^\| \)working$' "${output:-$folder/output}" 2>/dev/null; }
+has_reported() { [ ! -e "${data:-$folder}/report" ]; }

@@ -170,8 +170,8 @@ class Test:
         return " ".join([what, *(line.strip() for line in details)])
 
 
-def criu_root(architecture: str) -> pathlib.Path:
-    made = subprocess.run([SOURCE / "tools" / "criu_root.sh", architecture], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+def criu_root(architecture: str, kind: str = "criu") -> pathlib.Path:
+    made = subprocess.run([SOURCE / "tools" / "criu_root.sh", architecture, kind], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           check=False)
     if made.returncode != 0:
         raise Unavailable(made.stderr.strip().replace("\n", " "))

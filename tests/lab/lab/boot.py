@@ -75,14 +75,14 @@ def build_initramfs(machine: Machine, cases: list[Case], build: pathlib.Path, so
 
 
 def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
-         disks: Sequence[pathlib.Path] = ()) -> BootResult:
+         disks: Sequence[pathlib.Path] = (), megabytes: int = MEMORY_MEGABYTES) -> BootResult:
     """`disks` are files that the guest has as /dev/vda, /dev/vdb...; it needs the modules virtio_pci and virtio_blk for them."""
     image = next((kernel / "boot").glob(machine.architecture.kernel_image + "*"))
     with tempfile.NamedTemporaryFile(prefix="cpulevel-lab-") as file:
         file.write(initramfs)
         file.flush()
         command = [
-            machine.architecture.qemu, *machine.architecture.machine, "-cpu", machine.cpu, "-m", str(MEMORY_MEGABYTES),
+            machine.architecture.qemu, *machine.architecture.machine, "-cpu", machine.cpu, "-m", str(megabytes),
             "-nographic", "-no-reboot", "-nic", "none", "-kernel", str(image), "-initrd", file.name,
             "-append", f"console={machine.architecture.console} panic=-1 quiet loglevel=1",
         ]
