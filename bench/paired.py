@@ -100,7 +100,7 @@ def works(folder, scale):
                 path.unlink()
 
     spawns, forks, threads, shells = many(300), many(500), many(10000), many(500)
-    signals, cpuids, steps = many(10000), many(2000), many(200_000_000)
+    signals, cpuids, steps = many(10000), many(2000), many(2_000_000_000)
     shell = f"i=0; while [ $i -lt {shells} ]; do /bin/true; i=$((i+1)); done"
     environment = ["/usr/bin/env", "CCACHE_DISABLE=1"]
     python = "/usr/bin/python3"
@@ -139,7 +139,7 @@ def runs_here(prefix):
     return f"exit status {done.returncode}" + (f": {words[-1]}" if words else "")
 
 
-def tools(cpulevel):
+def tools(cpulevel, folder):
     found, missing = {}, {}
     candidates = {"strace -f -e trace=none": ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=none"],
                   "proot": ["proot"],
@@ -147,6 +147,7 @@ def tools(cpulevel):
     name = f"cpulevel run --level {LEVEL}"
     if cpulevel:
         candidates = {name: [cpulevel, "run", "--level", LEVEL, "--"],
+                      "the same, with --site-cache": [cpulevel, "run", "--level", LEVEL, f"--site-cache={folder}/sites", "--"],
                       "the same, every CPUID a trap": [cpulevel, "run", "--level", LEVEL, "--trap-only", "--"],
                       "cpulevel inherit": [cpulevel, "inherit", "--"],
                       **candidates}
@@ -304,13 +305,13 @@ def main():
     arguments.load = os.getloadavg()[0]
     if arguments.cpulevel:
         arguments.cpulevel = str(pathlib.Path(arguments.cpulevel).resolve(strict=True))
-    used, missing = tools(arguments.cpulevel)
-    if arguments.tools:
-        wanted = arguments.tools.split(",")
-        used = {name: prefix for name, prefix in used.items() if any(text in name for text in wanted)}
-        missing = {name: reason for name, reason in missing.items() if any(text in name for text in wanted)}
     with tempfile.TemporaryDirectory(prefix="cpulevel-bench-") as name:
         folder = pathlib.Path(name)
+        used, missing = tools(arguments.cpulevel, folder)
+        if arguments.tools:
+            wanted = arguments.tools.split(",")
+            used = {name: prefix for name, prefix in used.items() if any(text in name for text in wanted)}
+            missing = {name: reason for name, reason in missing.items() if any(text in name for text in wanted)}
         build_tools(folder)
         results = []
         for work in works(folder, arguments.scale):
