@@ -81,7 +81,8 @@ Result<void> before_restore(const ActionSetup& setup) {
         return std::unexpected(refusal("this machine may not take the checkpoint", setup.images, *judgement, ""));
     }
     for (const std::string& one : judgement->against) setup.say("against it, and overruled: " + one);
-    return start_guard(setup.criu, to_json(**record), [] {});
+    const auto guarded = start_guard(setup.criu, to_json(**record), [] {});
+    return guarded ? Result<void>{} : std::unexpected(guarded.error());
 }
 
 Result<void> after_resume(const ActionSetup& setup) {

@@ -12,9 +12,10 @@
 
 #include "checkpoint/criu_process.h"
 #include "checkpoint/frozen_cgroup.h"
+#include "checkpoint/guard.h"
 #include "checkpoint/held_tree.h"
-#include "checkpoint/note.h"
 #include "checkpoint/process_end.h"
+#include "checkpoint/uninterrupted.h"
 #include "engine/ptrace/process_list.h"
 #include "util/fd.h"
 #include "util/file.h"
@@ -69,6 +70,21 @@ bool all_gone(const Held& held, std::chrono::seconds patience) {
     return true;
 }
 
+// As long as it lives, somebody takes the tree up again if we are killed.
+class Guard {
+   public:
+    Guard() = default;
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard() {
+        if (guard_ != 0) dismiss_guard(guard_);
+    }
+    void is(pid_t guard) { guard_ = guard; }
+
+   private:
+    pid_t guard_ = 0;
+};
+
 Error with_state(Error error, const std::string& state) {
     error.hint = error.hint.empty() ? state : state + "; " + error.hint;
     return error;
@@ -89,11 +105,13 @@ class Dump {
         step(fmt::format("stopping process {} and what is below it", *root));
         CriuOptions wanted = setup_.criu.wanted;
         wanted.shell_job = wanted.shell_job || is_job_of_others(*root);
+        const Uninterrupted uninterrupted;
         auto held = hold(*root, setup_.patience, setup_.version);
         if (!held) return std::unexpected(held.error());
         held->record.criu = wanted;
         step("CRIU writes the images");
-        auto done = dump_held(*criu, *held);
+        Guard guard;
+        auto done = dump_held(*criu, *held, guard);
         if (!done) return std::unexpected(give_back(*held, done.error()));
         done->let_go_before = std::ranges::any_of(held->trees, &Held::Tree::by_others);
         if (setup_.leave_running) {
@@ -139,18 +157,23 @@ class Dump {
         return std::unexpected(refusal("the tree cannot go there; nothing was done", report->target, judgement, hint));
     }
 
-    Result<DumpReport> dump_held(const Criu& criu, const Held& held) const {
+    Result<DumpReport> dump_held(const Criu& criu, const Held& held, Guard& guard) const {
         std::vector<std::string> words{
             "dump", "--tree", std::to_string(held.root), "--images-dir",    setup_.folder, "--log-file",
             kLog,   "-v2",    "--action-script",         setup_.criu.script};
         if (setup_.leave_running) words.emplace_back("--leave-running");
         if (const auto cgroup = frozen_cgroup(held.root)) words.insert(words.end(), {"--freeze-cgroup", *cgroup});
         add_options(words, held.record.criu, setup_.criu.options);
-        Fd note;
         const auto end = run_criu(criu, words, [&](pid_t process) -> Result<void> {
-            auto published = publish_note(process, to_json(held.record));
-            if (!published) return std::unexpected(published.error());
-            note = std::move(*published);
+            const auto started = start_guard(process, to_json(held.record), [&, self = ::getpid()] {
+                // We are there, and dismiss the guard when everything is done; or we have been killed.
+                const ProcessEnd ours(self);
+                if (ours.valid()) static_cast<void>(ours.wait(std::chrono::milliseconds(-1)));
+                if (std::ranges::any_of(held.trees, is_alive))
+                    static_cast<void>(give_back(held, {ErrorKind::machine, "the dump was killed", "", 0, "", ""}));
+            });
+            if (!started) return std::unexpected(started.error());
+            guard.is(*started);
             return {};
         });
         if (!end) return std::unexpected(end.error());

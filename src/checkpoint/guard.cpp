@@ -28,8 +28,8 @@ namespace {
     const ProcessEnd end(criu);
     const auto held = publish_note(criu, note);
     if (!end.valid() || !held) ::_exit(1);
-    const char byte = 'r';
-    if (::write(ready.get(), &byte, 1) != 1) ::_exit(1);
+    const pid_t self = ::getpid();
+    if (::write(ready.get(), &self, sizeof self) != sizeof self) ::_exit(1);
     ready.reset();
     static_cast<void>(end.wait(std::chrono::milliseconds(-1)));
     then();
@@ -38,7 +38,7 @@ namespace {
 
 }  // namespace
 
-Result<void> start_guard(pid_t criu, const std::string& note, const std::function<void()>& then) {
+Result<pid_t> start_guard(pid_t criu, const std::string& note, const std::function<void()>& then) {
     auto ready = engine::ptrace::Pipe::create();
     if (!ready) return std::unexpected(ready.error());
     const pid_t between = ::fork();
@@ -52,11 +52,11 @@ Result<void> start_guard(pid_t criu, const std::string& note, const std::functio
     ready->write.reset();
     while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
     }
-    char byte = 0;
+    pid_t child = 0;
     ssize_t got = 0;
-    while ((got = ::read(ready->read.get(), &byte, 1)) < 0 && errno == EINTR) {
+    while ((got = ::read(ready->read.get(), &child, sizeof child)) < 0 && errno == EINTR) {
     }
-    if (got == 1) return {};
+    if (got == sizeof child) return child;
     return machine_error("the process that waits for CRIU could not be started", fmt::format("CRIU {}", criu));
 }
 

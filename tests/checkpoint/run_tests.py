@@ -44,6 +44,7 @@ NATIVE = {  # name: verb, level, program
     "terminal": ("terminal", LOW, "holds terminal"),
     "wait": ("wait_for_handler", LOW, "holds handler"),
     "frozen": ("frozen", LOW, "threads"),
+    "killed": ("killed", LOW, "threads"),
     "locks": ("locks", LOW, "holds locks"),
 }
 # There and back on the emulated machine, whose kernel is 6.1: CRIU before 4.2 cannot dump network sockets on Linux 6.16 and later.

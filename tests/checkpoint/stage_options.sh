@@ -100,3 +100,36 @@ goes_on_in() {
     echo 1 >"$group/cgroup.freeze"
     gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left && comes_back && goes_on "after the restore"
 }
+
+# Whoever dumps is interrupted, which waits until CRIU has ended; and killed, and then its guard takes the tree up again. Instead of a
+# CRIU that works there is one that fails when the test says so.
+is_in_criu() { [ -e "$folder/in_criu" ]; }
+killed() {
+    start || return
+    cat >"$folder/criu" <<EOF
+#!/bin/sh
+case \$1 in --version) exec criu --version ;; esac
+touch $folder/in_criu
+while [ ! -e $folder/ends ]; do sleep 0.05; done
+exit 1
+EOF
+    chmod 755 "$folder/criu"
+    for signal in TERM KILL; do
+        rm -rf "$folder/images" "$folder/in_criu" "$folder/ends"
+        cpulevel dump "$pid" --images "$folder/images" --criu "$folder/criu" >"$folder/said" 2>&1 &
+        dump=$!
+        until_done 20 is_in_criu || { fail "CRIU is not started"; return; }
+        kill -s "$signal" "$dump"
+        [ "$signal" = TERM ] || wait "$dump"
+        is_supervised && { fail "it was taken up while CRIU worked"; return; }
+        touch "$folder/ends"
+        if [ "$signal" = TERM ]; then
+            wait "$dump"
+            status=$?
+            [ "$status" = 3 ] && says "the tree runs on, levelled" || { fail "exit status $status after SIGTERM"; return; }
+        fi
+        until_done 20 is_levelled || { fail "nobody takes it up after SIG$signal"; return; }
+        levelled "after SIG$signal" || return
+    done
+    gives 0 cpulevel dump "$pid" --images "$folder/again" --leave-running && levelled "after all" && goes_on "after all"
+}

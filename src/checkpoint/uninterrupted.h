@@ -1,0 +1,21 @@
+// From the first process that is stopped to the last that goes on again, a user's Ctrl-C, a shutdown's SIGTERM or a terminal that is
+// closed must not end us half-way: such a signal waits, and has come too late when everything is done. CRIU inherits that: killed
+// while it works inside of processes, it would leave its own code in them.
+#pragma once
+
+#include <csignal>
+
+namespace cpulevel::checkpoint {
+
+class Uninterrupted {
+   public:
+    Uninterrupted();
+    Uninterrupted(const Uninterrupted&) = delete;
+    Uninterrupted& operator=(const Uninterrupted&) = delete;
+    ~Uninterrupted();
+
+   private:
+    sigset_t signals_{}, before_{};
+};
+
+}  // namespace cpulevel::checkpoint
