@@ -6,8 +6,10 @@
 // XSAVEC from the machine and the size of its save area, 0, from the level, and died of the first lazily bound call.
 //
 // So a parked thread that is found in such a run of CPUID instructions (cpuid/lookup_ranges.h) goes on for some
-// milliseconds, and is stopped again. Such a run takes microseconds. A thread that is still in one after kRounds does
-// not look its CPU up, it uses CPUID all the time (as a clock's barrier): it is taken as it stands.
+// milliseconds, and is stopped again, until it is out of it. Such a run takes microseconds of the thread's own time; how long that
+// lasts depends on who else wants the CPU, and on what a stop costs. A thread that is still in one when it has run for kOwnTime, or
+// after kLongest, does not look its CPU up, it uses CPUID all the time (as a clock's barrier): it is taken as it stands.
+#include <fmt/format.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -19,14 +21,18 @@
 #include "cpuid/lookup_ranges.h"
 #include "engine/ptrace/control.h"
 #include "engine/ptrace/supervisor.h"
+#include "util/file.h"
+#include "util/proc_status.h"
+#include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kRounds = 20;
 constexpr std::chrono::milliseconds kRound{5};
+constexpr std::chrono::nanoseconds kOwnTime = std::chrono::milliseconds(20);
+constexpr std::chrono::milliseconds kLongest{2000};
 constexpr std::size_t kWords = 256;  // of the stack that are looked at: what was called from a run is not deep below it
 
 std::vector<std::uint64_t> top_of_stack(pid_t tid, const Registers& registers) {
@@ -44,6 +50,13 @@ std::vector<std::uint64_t> top_of_stack(pid_t tid, const Registers& registers) {
         narrow.push_back(word);
     }
     return narrow;
+}
+
+// How long the thread has run so far: the first number of schedstat (Documentation/scheduler/sched-stats.rst). A kernel without it
+// lets kLongest decide.
+std::chrono::nanoseconds own_time(pid_t tid) {
+    const auto text = read_file(fmt::format("/proc/{}/schedstat", tid));
+    return std::chrono::nanoseconds(text ? parse_decimal(first_word(*text)).value_or(0) : 0);
 }
 
 }  // namespace
@@ -75,12 +88,15 @@ bool Supervisor::is_looking_up(const Thread& thread, std::map<pid_t, std::vector
 // All are parked before and, if it says so, afterwards.
 bool Supervisor::settle(Clock::time_point until) {
     if (policy_.method == CpuidMethod::none) return true;
-    for (int round = 0; round < kRounds; ++round) {
+    std::map<pid_t, std::chrono::nanoseconds> ran;  // when it was found in a run of CPUID for the first time
+    for (const auto end = Clock::now() + kLongest; Clock::now() < end;) {
         std::map<pid_t, std::vector<cpuid::LookupRange>> known;
         std::vector<pid_t> on;
         for (const auto& [tid, thread] : threads_) {
             // One that is stopped (Ctrl-Z) cannot go on: it will see the other answers when it is continued.
-            if (thread.parked_signal == 0 && is_looking_up(thread, known)) on.push_back(tid);
+            if (thread.parked_signal != 0 || !is_looking_up(thread, known)) continue;
+            const auto now = own_time(tid);
+            if (now - ran.emplace(tid, now).first->second < kOwnTime) on.push_back(tid);
         }
         if (on.empty()) return true;
         for (const pid_t tid : on) {
