@@ -2,7 +2,7 @@
 # Every test in every build that finds something of its own. tools/test.sh JOBS
 #   release   unit and system tests, on the executable as it is shipped
 #   asan      the same under AddressSanitizer and UndefinedBehaviorSanitizer, but for what other tools and real programs do
-#   tsan      the system tests under ThreadSanitizer
+#   tsan      the system tests under ThreadSanitizer, but for what has one thread: the commands and the report
 #   fuzz      each fuzz target for 10 seconds
 # The last line is the count over all of them: "N passed, N failed, N skipped". A skipped test says why.
 set -u
@@ -48,7 +48,7 @@ run_ctest release
 # every command with every format: they take long there, and what they ask of us the victims, unit tests and fuzz targets ask too.
 real='^(system\.(real_programs|real_work|torture)|cli_foreign)$'
 run_ctest asan -LE export -E "$real"
-run_ctest tsan -L system -E "$real"
+run_ctest tsan -L system -E "$real|^(cli|cli_fleet|report)\$"
 
 run_ctest fuzz -L fuzz
 

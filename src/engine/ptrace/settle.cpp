@@ -31,8 +31,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kRound{5};
-constexpr std::chrono::nanoseconds kOwnTime = std::chrono::milliseconds(20);
-constexpr std::chrono::milliseconds kLongest{2000};
+constexpr std::chrono::nanoseconds kOwnTime = std::chrono::milliseconds(5);
+constexpr std::chrono::milliseconds kLongest{1000};
 constexpr std::size_t kWords = 256;  // of the stack that are looked at: what was called from a run is not deep below it
 
 std::vector<std::uint64_t> top_of_stack(pid_t tid, const Registers& registers) {
