@@ -21,6 +21,7 @@
 #include "audit/judge.h"
 #include "audit/live/snapshot_of.h"
 #include "audit/live/stopped_process.h"
+#include "util/blocked_signals.h"
 
 namespace cpulevel::audit {
 namespace {
@@ -146,7 +147,7 @@ bool is_inside(const Address& address, const Target& target, const std::optional
 }  // namespace
 
 Result<Report> wait_until_out_of_handlers(pid_t pid, const Target& target, milliseconds timeout, const ProcessOptions& options) {
-    const live::BlockedSigchld blocked;
+    const BlockedSignals blocked{{SIGCHLD}};
     const auto end = Clock::now() + timeout;
     const auto layout = live::layout_here();
     for (;;) {

@@ -169,8 +169,7 @@ class Dump {
                 // We are there, and dismiss the guard when everything is done; or we have been killed.
                 const ProcessEnd ours(self);
                 if (ours.valid()) static_cast<void>(ours.wait(std::chrono::milliseconds(-1)));
-                if (std::ranges::any_of(held.trees, is_alive))
-                    static_cast<void>(give_back(held, {ErrorKind::machine, "the dump was killed", "", 0, "", ""}));
+                if (std::ranges::any_of(held.trees, is_alive)) static_cast<void>(take_back_undumped(held));
             });
             if (!started) return std::unexpected(started.error());
             guard.is(*started);
@@ -195,9 +194,13 @@ class Dump {
     }
 
     // What CRIU has let go on is taken up; a record beside images that are not whole would make them look so.
-    Error give_back(const Held& held, Error error) const {
+    Result<std::vector<ptrace::AdoptReport>> take_back_undumped(const Held& held) const {
         ::unlink((setup_.folder + "/" + kFileName).c_str());
-        const auto back = take_back(held, setup_.patience);
+        return take_back(held, setup_.patience);
+    }
+
+    Error give_back(const Held& held, Error error) const {
+        const auto back = take_back_undumped(held);
         if (!back) {
             return with_state(std::move(error),
                               fmt::format("the tree is stopped and not levelled ({}); `cpulevel adopt {}` tries again",

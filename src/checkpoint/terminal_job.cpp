@@ -30,14 +30,6 @@ bool TerminalJob::is_one(pid_t process) {
     return false;
 }
 
-TerminalJob::TerminalJob() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::sigprocmask(SIG_SETMASK, &all, &before_);
-}
-
-TerminalJob::~TerminalJob() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-
 int TerminalJob::mirror(pid_t program, pid_t supervisor) const {
     // It may have ended before the signals were blocked, and nobody would tell again.
     ::kill(::getpid(), SIGCHLD);

@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include <csignal>
+#include "util/blocked_signals.h"
 
 namespace cpulevel::checkpoint {
 
@@ -18,17 +18,11 @@ class TerminalJob {
     // Is the process our child, of our session, and one of its first three descriptors our terminal?
     [[nodiscard]] static bool is_one(pid_t process);
 
-    // Blocks all signals: from now on they are for mirror() to pass on. The destructor lets them through again.
-    TerminalJob();
-    TerminalJob(const TerminalJob&) = delete;
-    TerminalJob& operator=(const TerminalJob&) = delete;
-    ~TerminalJob();
-
     // Until the program has ended: its wait status.
     [[nodiscard]] int mirror(pid_t program, pid_t supervisor) const;
 
    private:
-    sigset_t before_{};
+    BlockedSignals signals_ = BlockedSignals::all();  // as long as it lives they are for mirror() to pass on
 };
 
 }  // namespace cpulevel::checkpoint

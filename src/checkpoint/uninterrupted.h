@@ -4,18 +4,25 @@
 #pragma once
 
 #include <csignal>
+#include <ctime>
+
+#include "util/blocked_signals.h"
 
 namespace cpulevel::checkpoint {
 
 class Uninterrupted {
    public:
-    Uninterrupted();
+    Uninterrupted() = default;
     Uninterrupted(const Uninterrupted&) = delete;
     Uninterrupted& operator=(const Uninterrupted&) = delete;
-    ~Uninterrupted();
+    ~Uninterrupted() {
+        constexpr timespec kNow{};
+        while (::sigtimedwait(&signals_.signals(), nullptr, &kNow) > 0) {
+        }
+    }
 
    private:
-    sigset_t signals_{}, before_{};
+    BlockedSignals signals_{{SIGINT, SIGTERM, SIGHUP, SIGQUIT}};
 };
 
 }  // namespace cpulevel::checkpoint

@@ -1,7 +1,6 @@
 #include "cpuid/module_plan.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace cpulevel::cpuid {
@@ -12,31 +11,6 @@ constexpr std::byte kHalt{0xf4};
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kNear = 4 * kPage;  // sites closer than this are read together
 constexpr std::uint64_t kBefore = SitePatch::kMostLength;  // read before a site: what leads to it
-
-struct Spot {
-    std::uint64_t address = 0;         // of the instruction
-    const SitePatch* patch = nullptr;  // null: can only be a trap
-    PlantedTrap::Kind kind = PlantedTrap::Kind::cpuid;
-    bool verified = false;
-
-    [[nodiscard]] std::uint64_t start() const { return patch == nullptr ? address : address - patch->site; }
-};
-
-std::vector<Spot> find_spots(const ModuleCode& module) {
-    std::vector<Spot> spots;
-    const auto add = [&](std::span<const Site> sites, std::span<const SitePatch> patches, PlantedTrap::Kind kind) {
-        for (const Site& site : sites) {
-            const auto address = address_of(module.mappings, site.file_offset, SitePatch::kSiteLength);
-            if (address) spots.push_back({*address, patch_of(module.mappings, patches, site), kind});
-        }
-    };
-    const SiteScan& scan = *module.scan;
-    const std::span<const SitePatch> patches = scan.patches;
-    add(scan.sites, module.needs_the_instruction ? patches.first(0) : patches, PlantedTrap::Kind::cpuid);
-    if (module.watch_calls) add(scan.mmap_calls, scan.map_call_patches, PlantedTrap::Kind::map_call);
-    std::ranges::sort(spots, {}, &Spot::address);
-    return spots;
-}
 
 std::size_t end_of_group(std::span<const Spot> spots, std::size_t first) {
     std::size_t end = first + 1;
@@ -98,12 +72,6 @@ std::vector<TextWrite> plan_stubs(const ModuleCode& module, std::span<const std:
     return jumps;
 }
 
-std::uint64_t target_of(const TextWrite& jump) {
-    std::int32_t distance = 0;
-    std::memcpy(&distance, &jump.bytes[1], sizeof distance);
-    return jump.address + jump.bytes.size() + static_cast<std::uint64_t>(std::int64_t{distance});
-}
-
 // Where the spot's change belongs: pages between edits that hold none are not touched, since each that is becomes a copy.
 ModulePlan::Edit& edit_at(std::vector<ModulePlan::Edit>& edits, std::uint64_t address, std::size_t length, const Text& text) {
     const auto end_of = [](const ModulePlan::Edit& edit) { return edit.address + edit.bytes.size(); };
@@ -145,21 +113,35 @@ std::size_t count_mapped(std::span<const CodeMapping> mappings, std::span<const 
     }));
 }
 
-std::vector<TextRange> text_to_read(const ModuleCode& module) {
+std::vector<Spot> find_spots(const ModuleCode& module) {
+    std::vector<Spot> spots;
+    const auto add = [&](std::span<const Site> sites, std::span<const SitePatch> patches, PlantedTrap::Kind kind) {
+        for (const Site& site : sites) {
+            const auto address = address_of(module.mappings, site.file_offset, SitePatch::kSiteLength);
+            if (address) spots.push_back({*address, patch_of(module.mappings, patches, site), kind});
+        }
+    };
+    const SiteScan& scan = *module.scan;
+    const std::span<const SitePatch> patches = scan.patches;
+    add(scan.sites, module.needs_the_instruction ? patches.first(0) : patches, PlantedTrap::Kind::cpuid);
+    if (module.watch_calls) add(scan.mmap_calls, scan.map_call_patches, PlantedTrap::Kind::map_call);
+    std::ranges::sort(spots, {}, &Spot::address);
+    return spots;
+}
+
+std::vector<TextRange> text_to_read(std::span<const Spot> spots) {
     std::vector<TextRange> ranges;
-    const std::vector<Spot> spots = find_spots(module);
     for (std::size_t i = 0; i < spots.size(); i = end_of_group(spots, i)) {
         ranges.push_back({spots[i].address - kBefore, spots[end_of_group(spots, i) - 1].address + SitePatch::kMostLength});
     }
     return ranges;
 }
 
-ModulePlan plan_module(const ModuleCode& module, const PlanOptions& options, std::span<const StubRoom> rooms,
-                       std::span<const Text> text) {
+ModulePlan plan_module(const ModuleCode& module, std::vector<Spot> spots, const PlanOptions& options,
+                       std::span<const StubRoom> rooms, std::span<const Text> text) {
     ModulePlan plan;
     plan.rooms.assign(rooms.begin(), rooms.end());
     plan.undecided = count_mapped(module.mappings, module.scan->undecided);
-    std::vector<Spot> spots = find_spots(module);
     if (spots.empty()) return plan;
     std::vector<PlacedPatch> patches;
     std::size_t read = 0;
@@ -192,7 +174,7 @@ ModulePlan plan_module(const ModuleCode& module, const PlanOptions& options, std
                 ReplacedSite& site = edit.jumps.emplace_back();
                 site.address = spot.start();
                 site.instruction = spot.address;
-                site.stub = target_of(*jump);
+                site.stub = jump_target(jump->bytes, jump->address);
                 std::ranges::copy(std::span(spot.patch->original).first(site.original.size()), site.original.begin());
             } else if (options.traps) {
                 ModulePlan::Edit& edit = edit_at(plan.edits, spot.address, 1, text[read]);

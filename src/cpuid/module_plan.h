@@ -68,6 +68,16 @@ struct PlanOptions {
     bool traps = false;                // for what stubs do not serve
 };
 
+// A place that is to be changed, as far as the file says.
+struct Spot {
+    std::uint64_t address = 0;         // of the instruction
+    const SitePatch* patch = nullptr;  // null: can only be a trap
+    PlantedTrap::Kind kind = PlantedTrap::Kind::cpuid;
+    bool verified = false;             // memory holds it (plan_module() finds out)
+
+    [[nodiscard]] std::uint64_t start() const { return patch == nullptr ? address : address - patch->site; }
+};
+
 struct TextRange {
     std::uint64_t start = 0, end = 0;
 };
@@ -98,10 +108,11 @@ struct ModulePlan {
     std::size_t undecided = 0;            // places that are, or could be, CPUID and are left alone
 };
 
+[[nodiscard]] std::vector<Spot> find_spots(const ModuleCode& module);  // by address
 // What has to be read for a plan: by address, apart from each other. Empty: there is nothing to change.
-[[nodiscard]] std::vector<TextRange> text_to_read(const ModuleCode& module);
+[[nodiscard]] std::vector<TextRange> text_to_read(std::span<const Spot> spots);
 // `text`: one for each of these. `rooms`: of areas that the process has; used where the module has none of its own.
-[[nodiscard]] ModulePlan plan_module(const ModuleCode& module, const PlanOptions& options, std::span<const StubRoom> rooms,
-                                     std::span<const Text> text);
+[[nodiscard]] ModulePlan plan_module(const ModuleCode& module, std::vector<Spot> spots, const PlanOptions& options,
+                                     std::span<const StubRoom> rooms, std::span<const Text> text);
 
 }  // namespace cpulevel::cpuid

@@ -24,6 +24,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
 
 namespace cpulevel::cpuid {
 
@@ -48,6 +50,13 @@ struct SitePatch {
     std::array<std::byte, kMostLength> original{};  // the `length` bytes as the file has them
     [[nodiscard]] std::uint64_t site_offset() const { return file_offset + site; }  // in the file
 };
+
+// Where a jump (E9 and its displacement) at `address` leads. `jump`: kJumpLength bytes, or more.
+[[nodiscard]] inline std::uint64_t jump_target(std::span<const std::byte> jump, std::uint64_t address) {
+    std::int32_t distance = 0;
+    std::memcpy(&distance, &jump[1], sizeof distance);
+    return address + SitePatch::kJumpLength + static_cast<std::uint64_t>(std::int64_t{distance});
+}
 
 // Why a site has no patch.
 enum class PatchRefusal : std::uint8_t {

@@ -12,6 +12,7 @@
 
 #include "engine/ptrace/process_list.h"
 #include "engine/registry.h"
+#include "util/blocked_signals.h"
 #include "util/file.h"
 #include "util/proc_status.h"
 #include "util/text.h"
@@ -41,22 +42,6 @@ bool has_signal_to_come(pid_t tid) {
 
 }  // namespace
 
-BlockedSigchld::BlockedSigchld() {
-    sigset_t wanted, before;
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGCHLD);
-    ::pthread_sigmask(SIG_BLOCK, &wanted, &before);
-    was_blocked_ = sigismember(&before, SIGCHLD) == 1;
-}
-
-BlockedSigchld::~BlockedSigchld() {
-    if (was_blocked_) return;
-    sigset_t wanted;
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGCHLD);
-    ::pthread_sigmask(SIG_UNBLOCK, &wanted, nullptr);
-}
-
 void wait_for_news(std::chrono::milliseconds most) {
     sigset_t wanted;
     sigemptyset(&wanted);
@@ -67,7 +52,7 @@ void wait_for_news(std::chrono::milliseconds most) {
 }
 
 StoppedProcess::StoppedProcess(pid_t pid, std::chrono::milliseconds patience) : pid_(pid) {
-    const BlockedSigchld blocked;
+    const BlockedSignals blocked{{SIGCHLD}};
     // New threads may be started by those that still run: until a round finds none.
     for (std::size_t before = 1; before != threads_.size();) {
         before = threads_.size();

@@ -40,18 +40,6 @@ class StoppedProcess {
 // Waits until a child or tracee has something to tell (SIGCHLD), or the time is over. SIGCHLD must be blocked.
 void wait_for_news(std::chrono::milliseconds most);
 
-// Blocks SIGCHLD in this thread while it lives, so that its arrival can be waited for.
-class BlockedSigchld {
-   public:
-    BlockedSigchld();
-    BlockedSigchld(const BlockedSigchld&) = delete;
-    BlockedSigchld& operator=(const BlockedSigchld&) = delete;
-    ~BlockedSigchld();
-
-   private:
-    bool was_blocked_ = false;
-};
-
 // A thread that our interruption made return from a system call with EINTR, although no signal came, does the call again
 // (epoll_wait, semop and a few more end at every stop; signal(7), "Interruption of system calls by stop signals").
 void repeat_interrupted_call(pid_t tid);

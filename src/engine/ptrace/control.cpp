@@ -3,6 +3,7 @@
 #include <sys/time.h>
 
 #include "engine/ptrace/proc_stat.h"
+#include "util/blocked_signals.h"
 #include "util/file.h"
 #include "util/text.h"
 
@@ -67,17 +68,11 @@ void hear_requests() {
 bool request_waits() { return g_signal != 0; }
 
 std::optional<Request> take_request() {
-    sigset_t both;
-    ::sigemptyset(&both);
-    ::sigaddset(&both, kLetGoSignal);
-    ::sigaddset(&both, kTakeUpSignal);
-    sigset_t before;
-    ::sigprocmask(SIG_BLOCK, &both, &before);
+    const BlockedSignals both{{kLetGoSignal, kTakeUpSignal}};
     const int signal = g_signal;
     const int value = g_value;
     g_signal = 0;
     if (g_ticking == 0) tick_every(0);
-    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     if (signal == 0) return std::nullopt;
     return Request::of(signal, value);
 }

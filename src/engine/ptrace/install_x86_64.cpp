@@ -55,9 +55,10 @@ PlantingCounts Planter::install(pid_t pid, const Fd& memory, AddressSpace& space
                            .area_size = module.area_size,
                            .files = {.call = module.asks ? module.file->file_call : cpuid::KnownFiles::kNoCall,
                                      .files = without_cpuid_}};
-    const std::vector<cpuid::Text> text = read_text(pid, cpuid::text_to_read(code));
+    const std::vector<cpuid::Spot> spots = cpuid::find_spots(code);
+    const std::vector<cpuid::Text> text = read_text(pid, cpuid::text_to_read(spots));
     for (;;) {
-        cpuid::ModulePlan plan = cpuid::plan_module(code, {table_, traps_}, space.rooms, text);
+        cpuid::ModulePlan plan = cpuid::plan_module(code, spots, {table_, traps_}, space.rooms, text);
         TraceeInstaller installer(memory, code.area != 0 ? area_content : nullptr);
         PlantingCounts counts{.in_memory = 0, .planted = 0, .undecided = plan.undecided, .unreadable = 0};
         std::vector<cpuid::StubRoom> rooms = std::move(plan.rooms);

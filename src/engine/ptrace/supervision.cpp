@@ -13,6 +13,7 @@
 #include "engine/ptrace/answers.h"
 #include "engine/ptrace/control.h"
 #include "engine/ptrace/proc_stat.h"
+#include "util/blocked_signals.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -151,20 +152,14 @@ bool Supervision::wait_and_take_up() {
 }
 
 Supervision::Woken Supervision::wait() {
-    sigset_t awaited;
-    ::sigemptyset(&awaited);
-    for (const int signal : {kLetGoSignal, kTakeUpSignal, SIGCHLD, front_gone_signal(), program_gone_signal()}) {
-        ::sigaddset(&awaited, signal);
-    }
-    sigset_t before;
-    ::sigprocmask(SIG_BLOCK, &awaited, &before);
+    const BlockedSignals awaited{{kLetGoSignal, kTakeUpSignal, SIGCHLD, front_gone_signal(), program_gone_signal()}};
     const Birth birth;
     Woken woken = Woken::ended;
     for (asked_ = take_request(); !asked_;) {  // one that came just before the signals were blocked
         drain();
         if ((!setup_.waits || root_ == 0) && !has_tracees()) break;
         siginfo_t info{};
-        const int signal = ::sigwaitinfo(&awaited, &info);
+        const int signal = ::sigwaitinfo(&awaited.signals(), &info);
         if (signal < 0) {
             if (errno != EINTR || !birth.restored_since()) continue;
             asked_ = Request{Request::Kind::take_up, false, 60};
@@ -189,7 +184,6 @@ Supervision::Woken Supervision::wait() {
         // Restored, and asked before the wait could be interrupted.
         woken = birth.restored_since() && asked_->kind == Request::Kind::take_up ? Woken::restored : Woken::take_up;
     }
-    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     return woken;
 }
 

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "cpuid/stub_check.h"
 #include "engine/ptrace/memory_map.h"
@@ -34,12 +33,6 @@ Fd open_mapped(pid_t pid, const MemoryMapping& mapping) {
 
 bool is_call(std::span<const std::byte> bytes) {
     return bytes[1] == std::byte{0x05} || bytes[1] == std::byte{0x80};
-}
-
-std::uint32_t displacement_of(std::span<const std::byte> jump) {
-    std::uint32_t value = 0;
-    std::memcpy(&value, &jump[1], sizeof value);
-    return value;
 }
 
 // A process's memory, with a note of every byte that is changed.
@@ -70,18 +63,13 @@ class Memory {
     std::vector<ChangedByte>* changed_;
 };
 
-std::uint64_t target_of(std::span<const std::byte> jump, std::uint64_t address) {
-    const auto distance = static_cast<std::int64_t>(static_cast<std::int32_t>(displacement_of(jump)));
-    return address + cpuid::SitePatch::kJumpLength + static_cast<std::uint64_t>(distance);
-}
-
 // Where a map call's stub has the HLT that stops it, or the NOP that a release put there.
 std::uint64_t map_stop_of(std::uint64_t stub) { return stub + cpuid::map_call_stub_length() - 1; }
 
 // Does the jump at `address`, where the patch starts, lead to a stub for it in one of the areas?
 bool leads_home(const Memory& memory, std::span<const std::byte> bytes, const cpuid::SitePatch& patch, std::uint64_t address,
                 std::span<const KnownArea> areas) {
-    const std::uint64_t target = target_of(bytes, address);
+    const std::uint64_t target = cpuid::jump_target(bytes, address);
     const auto area = std::ranges::find_if(areas, [&](const KnownArea& one) { return target > one.routine && target < one.end; });
     if (area == areas.end()) return false;
     std::array<std::byte, cpuid::kLongestStub> stub;
@@ -187,9 +175,9 @@ std::optional<PlantingCounts> Planter::take_over(pid_t pid, AddressSpace& space,
             ReplacedSite& replaced = space.jumps.emplace_back();
             replaced.address = start;
             replaced.instruction = site;
-            replaced.stub = target_of(bytes, start);
+            replaced.stub = cpuid::jump_target(bytes, start);
             std::ranges::copy(original, replaced.original.begin());
-            stub = target_of(bytes, start);
+            stub = replaced.stub;
             return Jump::ours;
         }
         // Of another version of ours or another level. Nobody can be inside of the bytes: they were a jump before they ran.
@@ -252,7 +240,7 @@ void Planter::find_traps(pid_t pid, AddressSpace& space) {
             if (!address || memory.read(*address, bytes) != bytes.size()) return;
             if (bytes[0] == kHalt) traps.push_back({*address, kind});
             if (kind != PlantedTrap::Kind::map_call || bytes[0] != kJump) return;
-            const std::uint64_t stub = target_of(bytes, *address);
+            const std::uint64_t stub = cpuid::jump_target(bytes, *address);
             std::vector<std::byte> code(cpuid::map_call_stub_length());
             if (memory.read(stub, code) == code.size() && cpuid::is_map_call_stub(code)) {
                 traps.push_back({map_stop_of(stub), PlantedTrap::Kind::map_stop});

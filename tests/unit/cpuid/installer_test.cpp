@@ -53,12 +53,12 @@ struct Invented {
     }
     [[nodiscard]] ModulePlan plan(bool traps, std::span<const StubRoom> rooms = {}) const {
         std::vector<Text> text;
-        for (const TextRange& range : text_to_read(module)) {
+        for (const TextRange& range : text_to_read(find_spots(module))) {
             const std::uint64_t end = std::min(range.end, kText + memory.size());
             text.push_back({range.start, {memory.begin() + static_cast<std::ptrdiff_t>(range.start - kText),
                                           memory.begin() + static_cast<std::ptrdiff_t>(end - kText)}});
         }
-        return plan_module(module, {table, traps}, rooms, text);
+        return plan_module(module, find_spots(module), {table, traps}, rooms, text);
     }
     Bytes table = table_of("amd", amd_host(), "").bytes;
     Bytes memory = Bytes(64 * kPage, std::byte{0x90});
@@ -245,11 +245,12 @@ TEST(Installer, AProgramIsLevelledByItself) {
     module.area_size = stub_area_size(table, own.scan.patches.size());
     module.area = (own.lowest - module.area_size) & ~(kPage - 1);
     std::vector<Text> text;
-    for (const TextRange& range : text_to_read(module)) {
+    const std::vector<Spot> spots = find_spots(module);
+    for (const TextRange& range : text_to_read(spots)) {
         Text& each = text.emplace_back(range.start, Bytes(range.end - range.start));
         std::memcpy(each.bytes.data(), reinterpret_cast<const void*>(range.start), each.bytes.size());
     }
-    ModulePlan plan = plan_module(module, {table, false}, {}, text);
+    ModulePlan plan = plan_module(module, spots, {table, false}, {}, text);
 
     const arch::CpuidRegisters real = ask(7, 0), vendor = ask(0, 0);
     InThisProcess installer;
