@@ -147,7 +147,7 @@ bool is_inside(const Address& address, const Target& target, const std::optional
 }  // namespace
 
 Result<Report> wait_until_out_of_handlers(pid_t pid, const Target& target, milliseconds timeout, const ProcessOptions& options) {
-    const BlockedSignals blocked{{SIGCHLD}};
+    const BlockedSignals blocked({SIGCHLD});
     const auto end = Clock::now() + timeout;
     const auto layout = live::layout_here();
     for (;;) {

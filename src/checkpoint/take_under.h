@@ -22,7 +22,7 @@ namespace cpulevel::checkpoint {
                                                            const engine::ptrace::TakeUpOptions& options);
 
 // All trees of the record, restored as `root` and what is below it. `leave_stopped`: what CRIU has left stopped stays
-// so. `front`: who mirrors `root`, its parent (engine/ptrace/processes.h).
+// so. `front`: who mirrors `root`, its parent (engine/ptrace/mirror.h).
 [[nodiscard]] Result<std::vector<engine::ptrace::AdoptReport>> take_under(const Record& record, pid_t root,
                                                                           bool leave_stopped,
                                                                           std::chrono::seconds patience,

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "engine/ptrace/proc_stat.h"
-#include "engine/ptrace/processes.h"
+#include "engine/ptrace/mirror.h"
 
 namespace cpulevel::checkpoint {
 

@@ -22,7 +22,7 @@ class Uninterrupted {
     }
 
    private:
-    BlockedSignals signals_{{SIGINT, SIGTERM, SIGHUP, SIGQUIT}};
+    BlockedSignals signals_ = BlockedSignals({SIGINT, SIGTERM, SIGHUP, SIGQUIT});
 };
 
 }  // namespace cpulevel::checkpoint

@@ -12,7 +12,7 @@
 #include "cli/criu_options.h"
 #include "cli/output.h"
 #include "cli/view.h"
-#include "engine/ptrace/processes.h"
+#include "engine/ptrace/mirror.h"
 #include "util/text.h"
 
 namespace cpulevel::cli {

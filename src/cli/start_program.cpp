@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "cli/output.h"
-#include "engine/ptrace/processes.h"
+#include "engine/ptrace/mirror.h"
 
 namespace cpulevel::cli {
 

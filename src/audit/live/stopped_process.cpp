@@ -52,7 +52,7 @@ void wait_for_news(std::chrono::milliseconds most) {
 }
 
 StoppedProcess::StoppedProcess(pid_t pid, std::chrono::milliseconds patience) : pid_(pid) {
-    const BlockedSignals blocked{{SIGCHLD}};
+    const BlockedSignals blocked({SIGCHLD});
     // New threads may be started by those that still run: until a round finds none.
     for (std::size_t before = 1; before != threads_.size();) {
         before = threads_.size();

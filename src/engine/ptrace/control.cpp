@@ -68,7 +68,7 @@ void hear_requests() {
 bool request_waits() { return g_signal != 0; }
 
 std::optional<Request> take_request() {
-    const BlockedSignals both{{kLetGoSignal, kTakeUpSignal}};
+    const BlockedSignals both({kLetGoSignal, kTakeUpSignal});
     const int signal = g_signal;
     const int value = g_value;
     g_signal = 0;

@@ -2,7 +2,7 @@
 //
 //   front       the one that the user started. It is the program's parent, so the program finds the world as it
 //               would without us: its parent's job control, its orphans' reaper when we are PID 1 of a container. It
-//               passes signals on, stops when the program stops, and ends as the program ends.
+//               passes signals on, stops when the program stops, and ends as the program ends (mirror.h).
 //   program     becomes the user's program.
 //   supervisor  the tracer. Not the program's parent, and in a process group of its own: Ctrl-C and Ctrl-Z are for the
 //               program, and a stopped front must not stop the tracer, or the whole tree would hang at its next stop.
@@ -45,11 +45,5 @@ struct ProgramPipes {
 void leave_the_foreground();
 void close_all_but(std::initializer_list<int> kept);
 void raise_file_limit();  // one file is open for each memory image (saved_vector.h); the program's own limit stays
-
-// In the front: serves until the program has ended; its wait status.
-[[nodiscard]] int mirror_program(pid_t program, pid_t supervisor);
-
-// Ends this process by `signal`, without a second core file; returns only if that cannot be (PID 1).
-void die_of(int signal);
 
 }  // namespace cpulevel::engine::ptrace

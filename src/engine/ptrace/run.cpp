@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "engine/ptrace/control.h"
+#include "engine/ptrace/mirror.h"
 #include "engine/ptrace/processes.h"
 #include "engine/ptrace/run_log.h"
 #include "engine/ptrace/site_store.h"

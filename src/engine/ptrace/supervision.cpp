@@ -152,7 +152,7 @@ bool Supervision::wait_and_take_up() {
 }
 
 Supervision::Woken Supervision::wait() {
-    const BlockedSignals awaited{{kLetGoSignal, kTakeUpSignal, SIGCHLD, front_gone_signal(), program_gone_signal()}};
+    const BlockedSignals awaited({kLetGoSignal, kTakeUpSignal, SIGCHLD, front_gone_signal(), program_gone_signal()});
     const Birth birth;
     Woken woken = Woken::ended;
     for (asked_ = take_request(); !asked_;) {  // one that came just before the signals were blocked

@@ -25,7 +25,7 @@ struct TakeUpOptions {
     std::vector<pid_t> also;    // and these, as far as they exist
     bool continue_stopped = true;     // SIGCONT for each process that is stopped
     std::vector<pid_t> keep_stopped;  // but not for these
-    pid_t front = 0;  // the parent of `root`, where it mirrors it (mirror_program()): it hears of the tree's stops
+    pid_t front = 0;  // the parent of `root`, where it mirrors it (mirror.h): it hears of the tree's stops
     std::chrono::milliseconds patience{10'000};
 };
 

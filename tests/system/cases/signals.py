@@ -112,6 +112,27 @@ def continued_by_the_supervisor(t: Context) -> None:
 
 
 @test
+def stopped_again_at_once(t: Context) -> None:
+    """A stop that follows at once on the job's being continued holds, however late the supervisor is: what was started
+    has been continued with the program, and must not continue it a second time."""
+    running = t.start_levelled(t.victim("wait_here"))
+    program = int(running.wait_for(r"ready=(\d+)\n")[1])
+    supervisor = tracer_of(program)
+    os.kill(program, signal.SIGSTOP)
+    for _ in range(10):
+        until(lambda: state(program) in "Tt" and state(running.pid) == "T", "both stop")
+        os.kill(supervisor, signal.SIGSTOP)
+        until(lambda: state(supervisor) == "T", "the supervisor stands")
+        os.killpg(running.pid, signal.SIGCONT)
+        os.kill(program, signal.SIGSTOP)
+        until(lambda: state(running.pid) == "S" and not is_pending(running.pid, signal.SIGCONT), "the job is continued")
+        os.kill(supervisor, signal.SIGCONT)
+    until(lambda: state(program) in "Tt" and state(running.pid) == "T", "both stop")
+    os.kill(program, signal.SIGKILL)
+    t.equal(running.wait(20).signal, signal.SIGKILL, "how it ended")
+
+
+@test
 def killed_while_stopped(t: Context) -> None:
     running = t.start_levelled(t.victim("wait_here"))
     program = int(running.wait_for(r"ready=(\d+)\n")[1])
@@ -128,6 +149,12 @@ def tracer_of(pid: int) -> int:
             return int(next(line.split()[1] for line in status if line.startswith("TracerPid:")))
     except OSError:
         return 0
+
+
+def is_pending(pid: int, number: int) -> bool:
+    with open(f"/proc/{pid}/status") as status:
+        pending = [int(line.split()[1], 16) for line in status if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask >> (number - 1) & 1 for mask in pending)
 
 
 def is_gone(pid: int) -> bool:

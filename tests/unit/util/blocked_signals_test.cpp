@@ -14,7 +14,7 @@ bool is_blocked(int signal) {
 TEST(BlockedSignals, AsLongAsItLives) {
     ASSERT_FALSE(is_blocked(SIGUSR1));
     {
-        const BlockedSignals blocked{{SIGUSR1, SIGUSR2}};
+        const BlockedSignals blocked({SIGUSR1, SIGUSR2});
         EXPECT_TRUE(is_blocked(SIGUSR1) && is_blocked(SIGUSR2));
         EXPECT_FALSE(is_blocked(SIGTERM));
         ::raise(SIGUSR1);
@@ -25,8 +25,8 @@ TEST(BlockedSignals, AsLongAsItLives) {
 }
 
 TEST(BlockedSignals, WhatWasBlockedBeforeStaysSo) {
-    const BlockedSignals outer{{SIGUSR1}};
-    { const BlockedSignals inner{{SIGUSR1, SIGUSR2}}; }
+    const BlockedSignals outer({SIGUSR1});
+    { const BlockedSignals inner({SIGUSR1, SIGUSR2}); }
     EXPECT_TRUE(is_blocked(SIGUSR1));
     EXPECT_FALSE(is_blocked(SIGUSR2));
     { const BlockedSignals every = BlockedSignals::all(); EXPECT_TRUE(is_blocked(SIGTERM)); }
