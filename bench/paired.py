@@ -141,7 +141,8 @@ def runs_here(prefix):
 
 def tools(cpulevel, folder):
     found, missing = {}, {}
-    candidates = {"strace -f -e trace=none": ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=none"],
+    candidates = {"a tracer that does nothing (bench/tracer.c)": [str(folder / "tracer")],
+                  "strace -f -e trace=none": ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=none"],
                   "proot": ["proot"],
                   "qemu-x86_64 -cpu Nehalem": ["qemu-x86_64", "-cpu", "Nehalem"]}
     name = f"cpulevel run --level {LEVEL}"
@@ -285,8 +286,8 @@ def page(arguments, used, missing, results):
     lines.append("")
     if any("qemu" in name for name in used):
         lines += ["qemu-x86_64 does not follow exec: programs that an emulated one starts run bare (unless binfmt_misc is set up for "
-                  "it), so its exec figures are for one emulated parent. strace and proot show what a tracer costs that changes "
-                  "nothing of the CPU's features.", ""]
+                  "it), so its exec figures are for one emulated parent. The tracer that does nothing is the least that anything built on "
+                  "ptrace can cost; strace and proot show what others do.", ""]
     return "\n".join(lines)
 
 
@@ -307,12 +308,12 @@ def main():
         arguments.cpulevel = str(pathlib.Path(arguments.cpulevel).resolve(strict=True))
     with tempfile.TemporaryDirectory(prefix="cpulevel-bench-") as name:
         folder = pathlib.Path(name)
+        build_tools(folder)
         used, missing = tools(arguments.cpulevel, folder)
         if arguments.tools:
             wanted = arguments.tools.split(",")
             used = {name: prefix for name, prefix in used.items() if any(text in name for text in wanted)}
             missing = {name: reason for name, reason in missing.items() if any(text in name for text in wanted)}
-        build_tools(folder)
         results = []
         for work in works(folder, arguments.scale):
             if arguments.only and arguments.only not in work.name:

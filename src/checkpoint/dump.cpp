@@ -57,7 +57,7 @@ std::uint64_t bytes_in(const std::string& folder) {
 bool is_job_of_others(pid_t root) {
     const pid_t session = ::getsid(root);
     const std::vector<pid_t> roots{root};
-    const auto family = ptrace::family_of(roots, ptrace::all_processes());
+    const auto family = engine::family_of(roots, ptrace::all_processes());
     return session > 0 && std::ranges::find(family, session) == family.end();
 }
 

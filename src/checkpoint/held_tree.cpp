@@ -26,7 +26,7 @@ namespace ptrace = engine::ptrace;
 
 std::vector<pid_t> family_below(pid_t root) {
     const std::vector<pid_t> roots{root};
-    return ptrace::family_of(roots, ptrace::all_processes());
+    return engine::family_of(roots, ptrace::all_processes());
 }
 
 std::string now_in_utc() {

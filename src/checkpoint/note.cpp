@@ -47,7 +47,7 @@ Result<Fd> publish_note(pid_t criu, std::string_view text) {
 
 Result<std::optional<Note>> find_note(pid_t criu) {
     const std::string wanted = "/memfd:" + note_name(criu) + " (deleted)";
-    for (const ptrace::ProcessParent& process : ptrace::all_processes()) {
+    for (const engine::ProcessParent& process : ptrace::all_processes()) {
         const std::string folder = fmt::format("/proc/{}", process.process);
         // Root sees everybody's descriptors, and must not believe a stranger's.
         struct stat owner{};

@@ -23,7 +23,7 @@ namespace ptrace = engine::ptrace;
 // kernel says.
 Result<void> verify(const ptrace::AdoptReport& report, pid_t root) {
     const std::array roots{root};
-    for (const pid_t process : ptrace::family_of(roots, ptrace::all_processes())) {
+    for (const pid_t process : engine::family_of(roots, ptrace::all_processes())) {
         for (const pid_t thread : ptrace::threads_of(process)) {
             const auto tracer = engine::tracer_of(thread);
             if (!tracer || *tracer == report.supervisor) continue;

@@ -16,7 +16,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <span>
 
+#include "engine/process_family.h"
 #include "engine/registry.h"
 #include "engine/registry_layout.h"
 #include "util/file.h"
@@ -47,12 +49,6 @@ std::optional<std::string> read_at(int directory, const char* name, std::size_t 
         content.append(buffer.data(), static_cast<std::size_t>(got));
     }
     return content;
-}
-
-// The process's number as it has it itself.
-std::string own_number(std::string_view status, pid_t pid) {
-    const std::string_view own = last_word(status_field(status, "NSpid"));
-    return own.empty() ? std::to_string(pid) : std::string(own);
 }
 
 std::optional<pid_t> to_pid(std::string_view text) {
@@ -135,7 +131,7 @@ std::expected<Fd, std::string> open_sealed(const Fd& place, int seals) {
 }
 
 // `link` is what the name in the descriptor folder leads to; it has the name of a record.
-Reading read_record(int folder, const char* link, std::string_view own_pid) {
+Reading read_record(int folder, const char* link, pid_t own_pid) {
     const Fd place(::openat(folder, link, O_PATH | O_CLOEXEC));
     struct stat facts{};
     if (!place.valid() || ::fstat(place.get(), &facts) != 0) return {};  // ended or closed meanwhile
@@ -156,7 +152,7 @@ Reading read_record(int folder, const char* link, std::string_view own_pid) {
         return not_believed("has version " + std::to_string(record.version) + ", this program knows version " +
                             std::to_string(layout::kVersion));
     }
-    if (std::to_string(record.pid) != own_pid) return {};  // inherited over fork: the parent's record, not this one's
+    if (record.pid != own_pid) return {};  // inherited over fork: the parent's record, not this one's
 
     Reading reading{Found::record, {}, {}, std::move(*file)};
     TreeView& view = reading.view;
@@ -283,7 +279,7 @@ namespace {
 
 struct ProcessPlace {
     pid_t pid = 0, parent = 0;
-    std::string own_pid;    // as its own pid namespace has it
+    pid_t own_pid = 0;      // as its own pid namespace has it
     std::string namespace_;  // link of /proc/PID/ns/pid
 };
 
@@ -293,7 +289,7 @@ std::vector<ProcessPlace> all_places(const std::string& proc) {
         const Fd process(::open((proc + "/" + std::to_string(pid)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         const auto status = process.valid() ? read_at(process.get(), "status") : std::nullopt;
         if (!status) continue;
-        ProcessPlace place{pid, 0, {}, {}};
+        ProcessPlace place{pid, 0, 0, {}};
         place.parent = to_pid(status_field(*status, "PPid")).value_or(0);
         place.own_pid = own_number(*status, pid);
         std::array<char, 64> link{};
@@ -309,19 +305,17 @@ pid_t in_namespace_of(pid_t peer, pid_t number, const std::vector<ProcessPlace>&
     const auto of_peer = std::ranges::find(places, peer, &ProcessPlace::pid);
     if (of_peer == places.end() || number <= 0) return 0;
     for (const ProcessPlace& place : places) {
-        if (place.namespace_ == of_peer->namespace_ && place.own_pid == std::to_string(number)) return place.pid;
+        if (place.namespace_ == of_peer->namespace_ && place.own_pid == number) return place.pid;
     }
     return 0;
 }
 
 // `root` and what descends from it, by pid.
 std::vector<pid_t> with_descendants(pid_t root, const std::vector<ProcessPlace>& places) {
-    std::vector<pid_t> family{root};
-    for (std::size_t i = 0; i < family.size(); ++i) {
-        for (const ProcessPlace& place : places) {
-            if (place.parent == family[i] && std::ranges::find(family, place.pid) == family.end()) family.push_back(place.pid);
-        }
-    }
+    std::vector<ProcessParent> all;
+    all.reserve(places.size());
+    for (const ProcessPlace& place : places) all.push_back({place.pid, place.parent});
+    auto family = family_of(std::span(&root, 1), all);
     std::ranges::sort(family);
     return family;
 }

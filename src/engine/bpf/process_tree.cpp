@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
-#include <set>
+#include <span>
 
+#include "engine/process_family.h"
 #include "util/file.h"
 #include "util/proc_status.h"
 #include "util/text.h"
@@ -28,7 +28,8 @@ Result<pid_t> thread_group(pid_t task, const std::string& proc) {
 }
 
 std::vector<pid_t> descendants(pid_t process, const std::string& proc) {
-    std::map<pid_t, std::vector<pid_t>> children;
+    // Itself in any case: its /proc entry may be unreadable.
+    std::vector<ProcessParent> all{{.process = process}};
     std::error_code failed;
     for (const auto& entry : std::filesystem::directory_iterator(proc, failed)) {
         const auto pid = parse_decimal(entry.path().filename().string());
@@ -36,19 +37,10 @@ std::vector<pid_t> descendants(pid_t process, const std::string& proc) {
         const auto status = read_file(entry.path() / "status");  // gone meanwhile: not alive
         if (!status) continue;
         if (const auto parent = parse_decimal(status_field(*status, "PPid"))) {
-            children[static_cast<pid_t>(*parent)].push_back(static_cast<pid_t>(*pid));
+            all.push_back({static_cast<pid_t>(*pid), static_cast<pid_t>(*parent)});
         }
     }
-    std::vector<pid_t> found{process};
-    for (std::size_t at = 0; at < found.size(); ++at) {
-        const auto below = children.find(found[at]);
-        if (below == children.end()) continue;
-        for (const pid_t child : below->second) {
-            // Read one after the other, the parents may form a ring when ids are used again meanwhile.
-            if (std::ranges::find(found, child) == found.end()) found.push_back(child);
-        }
-    }
-    return found;
+    return family_of(std::span(&process, 1), all);
 }
 
 bool in_first_pid_namespace(const std::string& proc) {

@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "engine/ptrace/proc_stat.h"
 #include "util/file.h"
@@ -48,28 +46,6 @@ std::vector<ProcessParent> all_processes() {
         all.push_back({process, stat->parent});
     }
     return all;
-}
-
-std::vector<pid_t> family_of(std::span<const pid_t> roots, std::span<const ProcessParent> all) {
-    std::unordered_map<pid_t, std::vector<pid_t>> children;
-    std::unordered_set<pid_t> exist;
-    for (const ProcessParent& entry : all) {
-        children[entry.parent].push_back(entry.process);
-        exist.insert(entry.process);
-    }
-    std::vector<pid_t> family;
-    std::unordered_set<pid_t> known;
-    for (const pid_t root : roots) {
-        if (exist.contains(root) && known.insert(root).second) family.push_back(root);
-    }
-    for (std::size_t i = 0; i < family.size(); ++i) {
-        const auto found = children.find(family[i]);
-        if (found == children.end()) continue;
-        for (const pid_t child : found->second) {
-            if (known.insert(child).second) family.push_back(child);
-        }
-    }
-    return family;
 }
 
 std::vector<pid_t> threads_of(pid_t process) { return numbers_in(fmt::format("/proc/{}/task", process)); }

@@ -3,19 +3,14 @@
 
 #include <sys/types.h>
 
-#include <span>
 #include <vector>
+
+#include "engine/process_family.h"
 
 namespace cpulevel::engine::ptrace {
 
-struct ProcessParent {
-    pid_t process = 0, parent = 0;
-};
-
 // Every process that this one can see. Zombies are left out.
 [[nodiscard]] std::vector<ProcessParent> all_processes();
-// The roots that are in the list, and all that descend from them; parents before their children. Pure.
-[[nodiscard]] std::vector<pid_t> family_of(std::span<const pid_t> roots, std::span<const ProcessParent> all);
 [[nodiscard]] std::vector<pid_t> threads_of(pid_t process);  // /proc/PID/task, by number; empty: gone
 
 // Do the two processes use one memory image (CLONE_VM)? Unknown counts as no.
