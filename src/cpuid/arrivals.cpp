@@ -1,26 +1,29 @@
 #include "cpuid/arrivals.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <climits>
 #include <cstring>
 
 namespace cpulevel::cpuid {
 namespace {
 
 template <class T>
-T load(const std::byte* at) {
+T load(const void* at) {
     T value;
     std::memcpy(&value, at, sizeof value);
     return value;
 }
 
-bool is_rip_lea(unsigned modrm, unsigned opcode) { return opcode == 0x8D && (modrm & 0xC7U) == 0x05; }
-
-// What a 32-bit displacement belongs to, by the bytes before it (Intel SDM volume 2, appendix A).
-bool leads_somewhere(unsigned before, unsigned before_that) {
-    if (before == 0xE8 || before == 0xE9) return true;                            // CALL, JMP
-    if (before_that == 0x0F && (before & 0xF0U) == 0x80) return true;             // Jcc
-    if (before_that == 0xC7 && before == 0xF8) return true;                       // XBEGIN
-    return is_rip_lea(before, before_that);
+// What a 32-bit displacement belongs to, by the bytes before it (Intel SDM volume 2, appendix A). Without branches and in
+// bytes: so a compiler makes it of sixteen places at once.
+bool leads_somewhere(std::uint8_t before, std::uint8_t before_that) {
+    const bool call_or_jump = (before & 0xFE) == 0xE8;  // E8, E9
+    const bool conditional = bool(before_that == 0x0F) & bool((before & 0xF0) == 0x80);
+    const bool xbegin = bool(before_that == 0xC7) & bool(before == 0xF8);
+    const bool label = bool(before_that == 0x8D) & bool((before & 0xC7) == 0x05);  // LEA of one
+    return bool(call_or_jump | conditional) | bool(xbegin | label);
 }
 
 bool is_short_branch(unsigned opcode) {
@@ -29,41 +32,71 @@ bool is_short_branch(unsigned opcode) {
 
 }  // namespace
 
-Intervals::Intervals(std::vector<Interval> intervals) : intervals_(std::move(intervals)) {}
+Intervals::Intervals(std::vector<Interval> intervals) : intervals_(std::move(intervals)) {
+    if (intervals_.empty()) return;
+    constexpr unsigned kMostBlockBits = 20;  // 128 KB of bits, which a CPU keeps at hand
+    low_ = intervals_.front().begin;
+    span_ = intervals_.back().end - low_;
+    while (std::bit_width(span_ >> block_bits_) > kMostBlockBits) ++block_bits_;
+    blocks_.resize((span_ >> block_bits_) / kWordBits + 1);
+    for (const Interval& each : intervals_) {
+        const std::uint64_t last = (each.end - 1 - low_) >> block_bits_;
+        for (std::uint64_t block = (each.begin - low_) >> block_bits_; block <= last; ++block) {
+            blocks_[block / kWordBits] |= std::uint64_t{1} << (block % kWordBits);
+        }
+    }
+}
 
-std::optional<std::size_t> Intervals::find(std::uint64_t address) const {
+std::optional<std::size_t> Intervals::search(std::uint64_t address) const {
     const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), address,
                                         [](std::uint64_t value, const Interval& each) { return value < each.begin; });
     if (after == intervals_.begin() || address >= std::prev(after)->end) return std::nullopt;
     return static_cast<std::size_t>(std::prev(after) - intervals_.begin());
 }
 
-// Here and below, loops over every byte of programs of a hundred megabytes are plain, for builds without optimization too.
+// Loops over every byte of programs of a hundred megabytes, here and below.
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
                         const OnArrival& arrival) {
     if (intervals.empty() || code.size() < 5) return;
-    const std::uint64_t span = intervals.span();
-    const std::byte* const begin = code.data();
-    const std::byte* const last = begin + code.size() - sizeof(std::int32_t);
-    std::uint64_t behind_low = address + 5 - intervals.low();  // from the lowest target to the byte behind the displacement
-    std::int32_t displacement = 0;
-    for (const std::byte* at = begin + 1; at <= last; ++at, ++behind_low) {
-        std::memcpy(&displacement, at, sizeof displacement);
-        const std::uint64_t above_low = behind_low + static_cast<std::uint64_t>(std::int64_t{displacement});
-        if (above_low >= span) continue;
-        const unsigned before_that = at - begin >= 2 ? std::to_integer<unsigned>(at[-2]) : 0;
-        if (!leads_somewhere(std::to_integer<unsigned>(at[-1]), before_that)) continue;
-        if (const auto index = intervals.find(intervals.low() + above_low)) arrival(*index);
+    constexpr std::size_t kBlock = 4096;
+    constexpr std::size_t kWord = sizeof(std::uint64_t);
+    std::array<std::uint8_t, kBlock> hits{};
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(code.data());
+    const auto try_at = [&](std::size_t at) {  // of a displacement
+        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(code.data() + at)});
+        const std::uint64_t target = address + at + sizeof(std::int32_t) + displacement;
+        if (!intervals.is_near(target)) return;
+        if (const auto index = intervals.find(target)) arrival(*index);
+    };
+    if (leads_somewhere(bytes[0], 0)) try_at(1);
+    const std::size_t end = code.size() - sizeof(std::int32_t) + 1;
+    std::size_t first = 2;
+    for (; first + kBlock <= end; first += kBlock) {
+        for (std::size_t i = 0; i < kBlock; ++i) {
+            hits[i] = leads_somewhere(bytes[first + i - 1], bytes[first + i - 2]) ? 1 : 0;
+        }
+        for (std::size_t word = 0; word < kBlock; word += kWord) {
+            static_assert(std::endian::native == std::endian::little);  // the lowest byte is the first
+            for (auto eight = load<std::uint64_t>(hits.data() + word); eight != 0; eight &= eight - 1) {
+                try_at(first + word + static_cast<std::size_t>(std::countr_zero(eight)) / CHAR_BIT);
+            }
+        }
+    }
+    for (; first < end; ++first) {
+        if (leads_somewhere(bytes[first - 1], bytes[first - 2])) try_at(first);
     }
 }
 
 std::vector<std::uint64_t> lea_targets(std::span<const std::byte> code, std::uint64_t address) {
     std::vector<std::uint64_t> result;
+    constexpr std::size_t kLength = 6;  // from the opcode on
     const std::byte* const begin = code.data();
-    for (std::size_t at = 2; at + 4 <= code.size(); ++at) {
-        if (begin[at - 2] != std::byte{0x8D}) continue;
-        if (!is_rip_lea(std::to_integer<unsigned>(begin[at - 1]), 0x8D)) continue;
-        result.push_back(address + at + 4 + static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(begin + at)}));
+    for (std::size_t at = 0; at + kLength <= code.size(); ++at) {
+        const void* const opcode = std::memchr(begin + at, 0x8D, code.size() - kLength - at + 1);
+        if (opcode == nullptr) break;
+        at = static_cast<std::size_t>(static_cast<const std::byte*>(opcode) - begin);
+        if ((std::to_integer<unsigned>(begin[at + 1]) & 0xC7U) != 0x05) continue;
+        result.push_back(address + at + kLength + static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(begin + at + 2)}));
     }
     std::ranges::sort(result);
     const auto repeated = std::ranges::unique(result);

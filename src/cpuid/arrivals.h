@@ -22,13 +22,31 @@ class Intervals {
     explicit Intervals(std::vector<Interval> intervals);
 
     [[nodiscard]] bool empty() const { return intervals_.empty(); }
-    [[nodiscard]] std::uint64_t low() const { return intervals_.front().begin; }
-    [[nodiscard]] std::uint64_t span() const { return intervals_.back().end - low(); }
-    [[nodiscard]] std::optional<std::size_t> find(std::uint64_t address) const;
+    [[nodiscard]] std::uint64_t low() const { return low_; }
+    [[nodiscard]] std::uint64_t span() const { return span_; }
+    [[nodiscard]] std::optional<std::size_t> find(std::uint64_t address) const {
+        return is_near(address) ? search(address) : std::nullopt;
+    }
+    // False: in none of them. For loops over millions of addresses.
+    [[nodiscard]] bool is_near(std::uint64_t address) const {
+        const std::uint64_t above_low = address - low_;
+        return above_low < span_ && touches_block(above_low >> block_bits_);
+    }
     [[nodiscard]] const std::vector<Interval>& all() const { return intervals_; }
 
    private:
+    [[nodiscard]] std::optional<std::size_t> search(std::uint64_t address) const;
+    [[nodiscard]] bool touches_block(std::uint64_t block) const {
+        return ((blocks_[block / kWordBits] >> (block % kWordBits)) & 1U) != 0;
+    }
+
+    static constexpr unsigned kWordBits = 64;
     std::vector<Interval> intervals_;
+    std::uint64_t low_ = 0, span_ = 0;
+    // Nearly every address that is asked for lies between the first interval and the last, and in none: a bit for each block
+    // of the span says whether an interval touches it.
+    unsigned block_bits_ = 6;
+    std::vector<std::uint64_t> blocks_;
 };
 
 // Called with the index of an interval that is led to; maybe more than once.

@@ -1,6 +1,7 @@
 #include "cpuid/patch_finder.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
@@ -399,15 +400,21 @@ class Finder {
         const auto content = question_.image.bytes_at(table);
         if (!content) return true;
         const auto next = objects_.upper_bound(table);
-        const std::uint64_t room = next == objects_.end() ? content->size() : *next - table;
-        for (std::uint64_t at = 0; at < room; at += sizeof(std::int32_t)) {
-            const auto entry = content->read<std::int32_t>(at);
-            if (!entry) return true;
-            const std::uint64_t target = table + static_cast<std::uint64_t>(std::int64_t{*entry});
-            const ElfImage::Segment* const segment = question_.image.segment_at(target);
-            if (segment == nullptr || !segment->executable) return true;
+        const std::uint64_t room = std::min(content->size(), next == objects_.end() ? content->size() : *next - table);
+        const std::byte* const entries = content->bytes().data();
+        ElfImage::Segment code;  // where the last one led: most lead there, too
+        for (std::uint64_t at = 0; at + sizeof(std::int32_t) <= room; at += sizeof(std::int32_t)) {
+            std::int32_t entry = 0;
+            std::memcpy(&entry, entries + at, sizeof entry);
+            const std::uint64_t target = table + static_cast<std::uint64_t>(std::int64_t{entry});
+            if (target - code.address >= code.size) {
+                const ElfImage::Segment* const segment = question_.image.segment_at(target);
+                if (segment == nullptr || !segment->executable) return true;
+                code = *segment;
+            }
             if (budget_ == 0) return false;
             --budget_;
+            if (!intervals.is_near(target)) continue;
             if (const auto found = intervals.find(target)) candidates_[index[*found]].refuse(PatchRefusal::branch_target);
         }
         return true;

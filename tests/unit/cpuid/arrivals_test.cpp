@@ -71,7 +71,7 @@ TEST(Arrivals, EveryDirectBranchFromAnyByteIsFound) {
     std::size_t long_branches = 0;
     std::size_t short_branches = 0;
     for (int round = 0; round < 40; ++round) {
-        auto code = random_code(random, 2000);
+        auto code = random_code(random, round % 2 == 0 ? 2000 : 9000);  // the scan goes by blocks of 4096
         plant_displacements(random, code);
         const auto list = random_intervals(random, code.size());
         const Intervals intervals(list);
@@ -98,7 +98,7 @@ TEST(Arrivals, LongOnesAreThoseOfTheirDefinition) {
     std::mt19937 random(21);
     std::size_t arrivals = 0;
     for (int round = 0; round < 100; ++round) {
-        auto code = random_code(random, 1000);
+        auto code = random_code(random, round % 3 == 0 ? 5 + random() % 50 : round % 3 == 1 ? 1000 : 4090 + random() % 5000);
         const auto list = random_intervals(random, code.size());
         plant_displacements(random, code);
         Found found;
@@ -117,6 +117,28 @@ TEST(Arrivals, LongOnesAreThoseOfTheirDefinition) {
         arrivals += expected.size();
     }
     EXPECT_GT(arrivals, 200U);
+}
+
+TEST(Intervals, AnyAddressFromAnySpan) {
+    std::mt19937_64 random(23);
+    EXPECT_FALSE(Intervals({}).find(0));
+    for (int round = 0; round < 200; ++round) {
+        const std::uint64_t gap = std::uint64_t{1} << (2 + round % 40);
+        std::vector<Intervals::Interval> list;
+        std::uint64_t at = random() % 2 == 0 ? 0 : random() >> 8U;
+        for (unsigned left = 1 + static_cast<unsigned>(random() % 20); left > 0; --left) {
+            const std::uint64_t begin = at + random() % gap;
+            at = begin + 1 + random() % gap;
+            list.push_back({begin, at});
+        }
+        const Intervals intervals(list);
+        for (const Intervals::Interval& each : list) {
+            for (const std::uint64_t address : {each.begin - 1, each.begin, each.begin + (each.end - each.begin) / 2, each.end - 1,
+                                                each.end, each.end + gap, random()}) {
+                EXPECT_EQ(intervals.find(address), naive_find(list, address));
+            }
+        }
+    }
 }
 
 TEST(Arrivals, PointersAndImmediates) {
