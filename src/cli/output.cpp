@@ -6,25 +6,13 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "cli/style.h"
 #include "util/file.h"
+#include "util/output_file.h"
 
 namespace cpulevel::cli {
-
-namespace {
-
-bool write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t put = ::write(fd, text.data(), text.size());
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return false;
-        text.remove_prefix(static_cast<std::size_t>(put));
-    }
-    return true;
-}
-
-}  // namespace
 
 void reserve_standard_descriptors() {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
@@ -42,7 +30,7 @@ Result<void> write_standard_output(std::string_view text) {
 
 Result<void> write_output(const std::string& path, std::string_view text) {
     if (path.empty() || path == "-") return write_standard_output(text);
-    return write_file_atomically(path, text);
+    return write_output_file(path, text);
 }
 
 std::string to_text(const nlohmann::json& json) {
@@ -53,12 +41,12 @@ void print_error(const Error& error) {
     const Style style = Style::for_descriptor(STDERR_FILENO);
     std::string text = fmt::format("{} {}\n", style.bad("cpulevel:"), error.message());
     if (!error.hint.empty()) text += fmt::format("{} {}\n", style.strong("hint:"), error.hint);
-    write_all(STDERR_FILENO, text);  // when this fails there is nobody left to tell; the exit status remains
+    std::ignore = write_all(STDERR_FILENO, text);  // when this fails there is nobody left to tell; the exit status remains
 }
 
 void print_warning(std::string_view message) {
     const Style style = Style::for_descriptor(STDERR_FILENO);
-    write_all(STDERR_FILENO, fmt::format("{} {}\n", style.caution("cpulevel: warning:"), message));
+    std::ignore = write_all(STDERR_FILENO, fmt::format("{} {}\n", style.caution("cpulevel: warning:"), message));
 }
 
 }  // namespace cpulevel::cli

@@ -40,38 +40,32 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     }
 }
 
-namespace {
-
-Result<void> write_all(int fd, std::string_view content, const std::string& path) {
+bool write_all(int fd, std::string_view content) {
     while (!content.empty()) {
         const ssize_t put = ::write(fd, content.data(), content.size());
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return system_error(ErrorKind::usage, "cannot write", path);
+        if (put < 0) return false;
         content.remove_prefix(static_cast<std::size_t>(put));
     }
-    return {};
+    return true;
 }
 
-}  // namespace
-
-Result<void> write_file_atomically(const std::string& path, std::string_view content) {
+Result<void> write_file_atomically(const std::string& path, std::string_view content, std::optional<mode_t> mode) {
     // Hidden until it is whole: what reads a folder of files (Node Feature Discovery, shells' globs) skips it.
     const std::size_t name = path.rfind('/') + 1;  // npos + 1 is 0
     std::string temporary = path.substr(0, name) + "." + path.substr(name) + ".XXXXXX";
     const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
     if (!fd.valid()) return system_error(ErrorKind::usage, "cannot create a temporary file beside", path);
-    auto fail = [&](std::unexpected<Error> error) -> Result<void> {
+    if (!mode) {
+        const mode_t mask = ::umask(0);
+        ::umask(mask);
+        mode = 0666 & ~mask;
+    }
+    if (!write_all(fd.get(), content) || ::fchmod(fd.get(), *mode) != 0 || ::fsync(fd.get()) != 0 ||
+        ::rename(temporary.c_str(), path.c_str()) != 0) {
+        const auto error = system_error(ErrorKind::usage, "cannot write", path);
         ::unlink(temporary.c_str());
         return error;
-    };
-    if (auto written = write_all(fd.get(), content, temporary); !written) {
-        return fail(std::unexpected(written.error()));
-    }
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    if (::fchmod(fd.get(), 0666 & ~mask) != 0 || ::fsync(fd.get()) != 0 ||
-        ::rename(temporary.c_str(), path.c_str()) != 0) {
-        return fail(system_error(ErrorKind::usage, "cannot write", path));
     }
     return {};
 }

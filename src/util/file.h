@@ -1,7 +1,10 @@
 // Whole files: read with a bound, written whole or not at all.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,7 +17,12 @@ inline constexpr std::size_t kMaximumInputFile = 64U << 20U;  // bytes; a larger
 // Reads a regular file, pipe or /proc file up to `limit` bytes; "-" is standard input. More is an error.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = kMaximumInputFile);
 
-// Temporary file in the same folder, fsync, rename: a reader never sees half a file. Mode 0666 & ~umask.
-[[nodiscard]] Result<void> write_file_atomically(const std::string& path, std::string_view content);
+// False: not all of it could be written, errno says why.
+[[nodiscard]] bool write_all(int fd, std::string_view content);
+
+// Temporary file in the same folder, fsync, rename: a reader never sees half a file. `mode` is as it is, not under the umask;
+// without one it is 0666 & ~umask. Whatever had the name is gone: what a user names is write_output_file()'s (output_file.h).
+[[nodiscard]] Result<void> write_file_atomically(const std::string& path, std::string_view content,
+                                                 std::optional<mode_t> mode = {});
 
 }  // namespace cpulevel

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <tuple>
 #include <utility>
 
 #include "engine/ptrace/answers.h"
@@ -30,15 +31,6 @@ std::vector<std::string> command_of(pid_t process) {
     for (const std::string_view word : split(*text, '\0')) words.emplace_back(word);
     while (!words.empty() && words.back().empty()) words.pop_back();
     return words;
-}
-
-void write_whole(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t written = ::write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return;
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
 }
 
 std::string read_to_end(int fd) {
@@ -70,7 +62,7 @@ std::string read_to_end(int fd) {
     const auto done = supervision.supervisor().take_up(options);
     if (done && options.front != 0) ::kill(options.front, SIGUSR2);  // a supervisor before us may have let the tree go, stopped
     if (!done) {
-        write_whole(report_to.get(), answer_text(done.error()));
+        std::ignore = write_all(report_to.get(), answer_text(done.error()));  // who asked may be gone
         ::_exit(1);
     }
     AdoptReport report;
@@ -78,7 +70,7 @@ std::string read_to_end(int fd) {
     report.level = preparation.policy.level_name;
     report.done = *done;
     report.stays = stays_after(*done);
-    write_whole(report_to.get(), answer_text(report));
+    std::ignore = write_all(report_to.get(), answer_text(report));
     report_to.reset();
     supervision.serve();
     log.write_report(std::nullopt);

@@ -12,6 +12,7 @@
 
 #include "engine/ptrace/memory_map.h"
 #include "util/file.h"
+#include "util/output_file.h"
 #include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
@@ -188,7 +189,7 @@ void RunLog::write_report(std::optional<int> exit_status) const {
     report["trap_sites"] = trap_sites_;
     // Names come from other people's file systems and need not be UTF-8.
     const std::string text = report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
-    if (const auto written = write_file_atomically(options_.report_path, text + "\n"); !written) {
+    if (const auto written = write_output_file(options_.report_path, text + "\n"); !written) {
         line("cannot write the report: " + written.error().message());
     }
 }
