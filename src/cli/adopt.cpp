@@ -129,7 +129,7 @@ Action setup(CLI::App& app) {
         if (!report) return std::unexpected(report.error());
         for (const std::string& problem : report->done.problems) print_warning("not covered: " + safe(problem));
         const std::string text = options->json ? to_text(to_json(*report)) : to_text_for_people(*report);
-        if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
+        tell_what_was_done(text);
         return 0;
     };
 }

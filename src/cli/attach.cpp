@@ -66,7 +66,7 @@ Result<int> attach(const Options& options) {
         if (*level) json["level"] = (*level)->name;
         if (!options.cgroup.empty()) json["cgroup"] = options.cgroup;
         if (options.tree != 0) json["tree"] = options.tree;
-        if (auto written = write_standard_output(to_text(json)); !written) return std::unexpected(written.error());
+        tell_what_was_done(to_text(json));
         return 0;
     }
     for (const engine::Channel& channel : engine::bpf::coverage()) {
@@ -74,7 +74,7 @@ Result<int> attach(const Options& options) {
             print_warning(fmt::format("{}: {}: {}", channel.name, engine::name(channel.state), channel.why));
         }
     }
-    if (auto written = write_standard_output(text_of(options, *level, *attached)); !written) return std::unexpected(written.error());
+    tell_what_was_done(text_of(options, *level, *attached));
     return 0;
 }
 

@@ -24,7 +24,7 @@ struct Options {
 Result<int> said(const Options& options, std::size_t count, const std::string& words) {
     const std::string text =
         options.json ? to_text({{"schema", "cpulevel/detach/1"}, {"detached", count}}) : words;
-    if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
+    tell_what_was_done(text);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/style.h"
 #include "util/file.h"
 #include "util/output_file.h"
+#include "util/text.h"
 
 namespace cpulevel::cli {
 
@@ -28,6 +29,13 @@ Result<void> write_standard_output(std::string_view text) {
     return {};
 }
 
+void tell_what_was_done(std::string_view text) {
+    const auto written = write_standard_output(text);
+    if (written) return;
+    print_warning(written.error().message() + "; it has been done all the same:");
+    std::ignore = write_all(STDERR_FILENO, text);
+}
+
 Result<void> write_output(const std::string& path, std::string_view text) {
     if (path.empty() || path == "-") return write_standard_output(text);
     return write_output_file(path, text);
@@ -40,13 +48,13 @@ std::string to_text(const nlohmann::json& json) {
 void print_error(const Error& error) {
     const Style style = Style::for_descriptor(STDERR_FILENO);
     std::string text = fmt::format("{} {}\n", style.bad("cpulevel:"), error.message());
-    if (!error.hint.empty()) text += fmt::format("{} {}\n", style.strong("hint:"), error.hint);
+    if (!error.hint.empty()) text += fmt::format("{} {}\n", style.strong("hint:"), without_controls(error.hint, true));
     std::ignore = write_all(STDERR_FILENO, text);  // when this fails there is nobody left to tell; the exit status remains
 }
 
 void print_warning(std::string_view message) {
     const Style style = Style::for_descriptor(STDERR_FILENO);
-    std::ignore = write_all(STDERR_FILENO, fmt::format("{} {}\n", style.caution("cpulevel: warning:"), message));
+    std::ignore = write_all(STDERR_FILENO, fmt::format("{} {}\n", style.caution("cpulevel: warning:"), without_controls(message, true)));
 }
 
 }  // namespace cpulevel::cli

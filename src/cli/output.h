@@ -17,6 +17,9 @@ namespace cpulevel::cli {
 void reserve_standard_descriptors();
 
 [[nodiscard]] Result<void> write_standard_output(std::string_view text);
+// For what has been done with processes: where it cannot be told on standard output it is told on standard error, and the exit
+// status stays that of what was done. A script that took it for an error would do it again.
+void tell_what_was_done(std::string_view text);
 
 // To `path` atomically, or to standard output where the path is empty or "-".
 [[nodiscard]] Result<void> write_output(const std::string& path, std::string_view text);

@@ -76,7 +76,7 @@ Action setup(CLI::App& app) {
                                             {options->leave_stopped, std::chrono::seconds(options->timeout)});
         if (!report) return std::unexpected(report.error());
         const std::string text = options->json ? to_text(to_json(*report)) : to_text_for_people(*report);
-        if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
+        tell_what_was_done(text);
         return 0;
     };
 }

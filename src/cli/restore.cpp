@@ -81,7 +81,7 @@ Result<int> run(Options& options) {
         for (const std::string& problem : tree.done.problems) print_warning("not covered: " + safe(problem));
     }
     const std::string text = options.json ? to_text(to_json(*report)) : to_text_for_people(*report);
-    if (auto written = write_standard_output(text); !written) return std::unexpected(written.error());
+    tell_what_was_done(text);
     if (!report->job) return 0;
     const int status = report->job->mirror(report->root, report->trees.front().supervisor);
     report->job.reset();

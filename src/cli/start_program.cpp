@@ -63,7 +63,7 @@ Result<int> start_program(const ptrace::Preparation& preparation, const StartOpt
     }
     const auto outcome = ptrace::run(preparation, run_options, program);
     if (!outcome) return std::unexpected(outcome.error());
-    for (const std::string& problem : outcome->problems) print_warning("not covered: " + problem);
+    for (const std::string& problem : outcome->problems) print_warning(problem);
     if (outcome->exec_errno != 0) return tell_exec_failure(program[0], outcome->exec_errno);
     if (outcome->died_of != 0) ptrace::die_of(outcome->died_of);
     return outcome->exit_status;

@@ -3,12 +3,14 @@
 #include <cerrno>
 #include <system_error>
 
+#include "util/text.h"
+
 namespace cpulevel {
 
 std::string Error::message() const {
-    std::string text = what;
-    if (!on.empty()) text += ": " + on;
-    if (!why.empty()) text += ": " + why;
+    std::string text = without_controls(what, true);
+    if (!on.empty()) text += ": " + without_controls(on);
+    if (!why.empty()) text += ": " + without_controls(why, true);
     if (errno_value != 0) text += ": " + std::generic_category().message(errno_value);
     return text;
 }

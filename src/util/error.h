@@ -23,7 +23,8 @@ struct Error {
     std::string why;   // in words, when there is more to say than errno does
     std::string hint;  // what to do about it; may be empty
 
-    // One line, without the hint: "cannot read the profile: a.json: No such file or directory".
+    // Without the hint: "cannot read the profile: a.json: No such file or directory". Names come from other people's files
+    // and file systems: what would speak to a terminal stands there as \xNN.
     [[nodiscard]] std::string message() const;
 };
 

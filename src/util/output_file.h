@@ -15,4 +15,7 @@ namespace cpulevel {
 
 [[nodiscard]] Result<void> write_output_file(const std::string& path, std::string_view content);
 
+// Before long work whose result goes there: can it be written, as things stand now? Changes nothing.
+[[nodiscard]] Result<void> check_output_file(const std::string& path);
+
 }  // namespace cpulevel

@@ -96,6 +96,25 @@ std::vector<std::string_view> nearest(std::string_view word, std::span<const std
     return result;
 }
 
+std::string without_controls(std::string_view text, bool keep_newlines) {
+    std::string result;
+    const auto escape = [&](unsigned char byte) { result += fmt::format("\\x{:02x}", byte); };
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        const auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0U;
+        if (byte == 0xC2 && next >= 0x80 && next <= 0x9F) {
+            escape(byte);
+            escape(static_cast<unsigned char>(next));
+            ++at;
+        } else if (byte < 0x20 ? !(keep_newlines && byte == '\n') : byte == 0x7F) {
+            escape(byte);
+        } else {
+            result += text[at];
+        }
+    }
+    return result;
+}
+
 std::string printable(std::string_view text, std::size_t most) {
     std::string result;
     for (const char c : text.substr(0, most)) {

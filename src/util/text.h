@@ -26,6 +26,10 @@ namespace cpulevel {
 [[nodiscard]] std::vector<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates,
                                                     std::size_t most = 3);
 
+// Made safe for a terminal, whatever the language: control characters, of ASCII and of ISO 6429's second set as UTF-8 has them
+// (C2 80 to C2 9F), become \xNN.
+[[nodiscard]] std::string without_controls(std::string_view text, bool keep_newlines = false);
+
 // Text from a file or a tracee, made safe for a terminal: control and non-ASCII bytes become \xNN.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t most = 120);
 

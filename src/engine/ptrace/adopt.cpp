@@ -18,6 +18,7 @@
 #include "engine/ptrace/processes.h"
 #include "engine/ptrace/supervision.h"
 #include "util/file.h"
+#include "util/output_file.h"
 #include "util/text.h"
 
 namespace cpulevel::engine::ptrace {
@@ -110,6 +111,9 @@ std::vector<std::string> stays_after(const TakenUp& done) {
 }
 
 Result<AdoptReport> adopt(const Preparation& preparation, const RunOptions& run, const TakeUpOptions& options) {
+    if (!run.report_path.empty()) {
+        if (auto can_be_written = check_output_file(run.report_path); !can_be_written) return std::unexpected(can_be_written.error());
+    }
     auto report = Pipe::create();
     if (!report) return std::unexpected(report.error());
     // Twice, so that it is nobody's child that waits for it.

@@ -21,6 +21,7 @@
 #include "engine/ptrace/run_log.h"
 #include "engine/ptrace/site_store.h"
 #include "engine/ptrace/supervision.h"
+#include "util/output_file.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -139,6 +140,9 @@ Result<RunOutcome> run(const Preparation& preparation, const RunOptions& options
                        const std::vector<std::string>& command) {
     if (!options.site_cache.empty()) {
         if (const auto store = SiteStore::open(options.site_cache); !store) return std::unexpected(store.error());
+    }
+    if (!options.report_path.empty()) {
+        if (auto can_be_written = check_output_file(options.report_path); !can_be_written) return std::unexpected(can_be_written.error());
     }
     auto hello = Pipe::create();
     auto go = Pipe::create();

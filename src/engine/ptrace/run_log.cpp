@@ -114,7 +114,12 @@ void RunLog::problem(pid_t pid, const std::string& text) {
     problems_.push_back(fmt::format("{}: {}", pid, printable(text, 4096)));
     line(problems_.back());
     if (options_.problems_to < 0 || options_.verbose) return;
-    const std::string told = "w" + problems_.back() + "\n";
+    tell_front("not covered: " + problems_.back());
+}
+
+void RunLog::tell_front(const std::string& text) const {
+    if (options_.problems_to < 0) return;
+    const std::string told = "w" + text + "\n";
     // The pipe does not block: if nobody reads so many, the report has them all.
     [[maybe_unused]] const ssize_t ignored = ::write(options_.problems_to, told.data(), told.size());
 }
@@ -149,8 +154,8 @@ void RunLog::cpuid_trap(pid_t pid, std::uint64_t address, std::uint32_t leaf) {
 
 void RunLog::gone(pid_t pid) { modules_.erase(pid); }
 
-void RunLog::write_report(std::optional<int> exit_status) const {
-    if (options_.report_path.empty()) return;
+void RunLog::write_report(std::optional<int> exit_status) {
+    if (options_.report_path.empty() || report_is_read_) return;
     const TreeCounters& counters = record_ ? record_->counters() : unpublished_;
     nlohmann::json report;
     report["schema"] = "cpulevel/run-report/1";
@@ -190,8 +195,10 @@ void RunLog::write_report(std::optional<int> exit_status) const {
     // Names come from other people's file systems and need not be UTF-8.
     const std::string text = report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
     if (const auto written = write_output_file(options_.report_path, text + "\n"); !written) {
-        line("cannot write the report: " + written.error().message());
+        tell_front("the report is missing: " + written.error().message());
     }
+    std::error_code ignored;
+    report_is_read_ = !std::filesystem::is_regular_file(options_.report_path, ignored);
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -53,8 +53,9 @@ class RunLog {
     // The record that `status` reads; null where it could not be published.
     [[nodiscard]] const TreeRecord* record() const { return record_ ? &*record_ : nullptr; }
 
-    // Writes the report whole; called when the first program ends and again when the last one does.
-    void write_report(std::optional<int> exit_status) const;
+    // Writes the report whole; called when the first program ends and again when the last one does. A pipe or a device gets it
+    // once: whoever reads there is not to get two.
+    void write_report(std::optional<int> exit_status);
 
    private:
     struct Module {
@@ -62,6 +63,7 @@ class RunLog {
         std::string path;
     };
     void line(const std::string& text) const;
+    void tell_front(const std::string& text) const;  // as a warning
     std::string site(pid_t pid, std::uint64_t address);
 
     Options options_;
@@ -72,6 +74,7 @@ class RunLog {
     std::map<std::string, std::uint64_t> trap_sites_;  // "module+offset" -> count
     std::map<pid_t, std::vector<Module>> modules_;
     std::vector<std::string> problems_;
+    bool report_is_read_ = false;  // it went into a pipe or a device
 };
 
 }  // namespace cpulevel::engine::ptrace

@@ -3,6 +3,8 @@
 // nothing hidden.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "level/export/guest.h"
 #include "level/export/format.h"
 #include "util/text.h"
@@ -11,14 +13,11 @@ namespace cpulevel::level {
 
 namespace {
 
-// A comma ends a property; doubled it stands for itself.
-std::string escaped(std::string_view text) {
-    std::string result;
-    for (const char c : text) {
-        result += c;
-        if (c == ',') result += ',';
-    }
-    return result;
+// A comma ends a property, and what follows would be one more, "+avx512f" for instance. Other options of QEMU take a doubled one
+// for itself; -cpu does not (x86_cpu_parse_featurestr(), target/i386/cpu.c, splits by strtok()).
+std::string without_commas(std::string text) {
+    std::ranges::replace(text, ',', ' ');
+    return text;
 }
 
 // Programs that look at vendor and model see the node that the level is like; without one QEMU's own.
@@ -27,11 +26,11 @@ std::string identity_of(const Level& level) {
     const profile::Identity& identity = *level.identity;
     constexpr std::size_t vendor_size = 12;  // QEMU refuses another length
     std::string text;
-    if (identity.vendor.size() == vendor_size) text += ",vendor=" + escaped(printable(identity.vendor));
+    if (identity.vendor.size() == vendor_size) text += ",vendor=" + without_commas(printable(identity.vendor));
     text += fmt::format(",family={},model={},stepping={}", identity.family, identity.model, identity.stepping);
     constexpr std::size_t brand_size = 48;  // leaves 0x80000002 to 4
     if (const auto brand = trim(identity.brand); !brand.empty()) {
-        text += ",model-id=" + escaped(printable(brand.substr(0, brand_size), brand_size));
+        text += ",model-id=" + without_commas(printable(brand.substr(0, brand_size), brand_size));
     }
     return text;
 }

@@ -77,6 +77,9 @@ class Reader {
                 if (!words_key_.empty() && key != words_key_) {
                     return refuse(name_, lines.number(), "CPUs of several architectures in one file");
                 }
+                // Half a list would make of what was cut off what this CPU does not have.
+                if (lines.is_unterminated()) return refuse(name_, lines.number(), "the file may have been cut in the middle of this line",
+                                                            "if it is whole, put a newline at its end");
                 words_key_ = key;
                 words_.lines[std::string(value)].push_back(cpu.value_or(0));
                 if (words_.lines.size() > kMostDifferentLines) {

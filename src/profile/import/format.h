@@ -43,10 +43,12 @@ class Lines {
     explicit Lines(std::string_view text) : rest_(text) {}
     [[nodiscard]] bool next(std::string_view& line);
     [[nodiscard]] std::size_t number() const { return number_; }
+    [[nodiscard]] bool is_unterminated() const { return unterminated_; }  // the last one, without an end of line: maybe cut
 
    private:
     std::string_view rest_;
     std::size_t number_ = 0;
+    bool unterminated_ = false;
 };
 
 [[nodiscard]] std::unexpected<Error> refuse(const std::string& name, std::size_t line, std::string why,

@@ -128,8 +128,10 @@ Result<NodeProfile> read_arm(std::string_view raw, const std::string& name) {
         const auto equals = line.find('=');
         if (!line.starts_with("arm_") || equals == std::string_view::npos) continue;
         const auto key = line.substr(4, equals - 4);
-        const auto value = parse_hex(trim(line.substr(equals + 1)));
-        if (!value) return refuse(name, lines.number(), "cut or damaged line: expected hexadecimal digits");
+        const auto digits = trim(line.substr(equals + 1));
+        const auto value = parse_hex(digits);
+        // Fewer would be another value.
+        if (!value || digits.size() != 16) return refuse(name, lines.number(), "cut or damaged line: expected 16 hexadecimal digits");
         if (key == "midr") {
             close_cpu();
             if (midr == 0) midr = *value;

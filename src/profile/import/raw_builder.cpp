@@ -25,6 +25,7 @@ bool is_avx_component(const CpuidRegisters& r) { return r.eax == 256 && r.ebx ==
 bool Lines::next(std::string_view& line) {
     if (rest_.empty()) return false;
     const auto end = rest_.find('\n');
+    unterminated_ = end == std::string_view::npos;
     line = rest_.substr(0, end);
     rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);

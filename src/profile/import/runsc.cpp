@@ -46,6 +46,11 @@ bool recognises(std::string_view text) {
 Result<NodeProfile> read(std::string_view text, const std::string& name) {
     const auto words = names_in(text);
     if (words.size() > kMostNames) return usage_error("cannot import", name, "absurdly many features");
+    // Half of the list would make of the other half what this CPU does not have.
+    if (!text.ends_with('\n')) {
+        return usage_error("cannot import", name, "the list may have been cut: `runsc cpu-features` ends it with a newline",
+                           "if it is whole, put one at its end");
+    }
     NodeProfile profile;
     profile.name = printable(name);
     profile.origin = "runsc cpu-features";

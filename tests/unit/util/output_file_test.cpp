@@ -114,6 +114,16 @@ TEST_F(OutputFile, ADeviceStaysOne) {
     EXPECT_TRUE(S_ISCHR(status.st_mode));
 }
 
+TEST_F(OutputFile, WhetherItCanBeWrittenIsKnownBefore) {
+    EXPECT_TRUE(check_output_file(in("new")));
+    EXPECT_FALSE(fs::exists(in("new")));
+    EXPECT_TRUE(check_output_file("/dev/full"));  // that there is no room shows when it is written
+    EXPECT_FALSE(check_output_file(in("missing/file")));
+    EXPECT_FALSE(check_output_file(in(".")));
+    fs::create_symlink("nowhere", folder_ / "link");
+    EXPECT_FALSE(check_output_file(in("link")));
+}
+
 TEST_F(OutputFile, AFolderIsAnErrorAndStays) {
     fs::create_directory(folder_ / "folder");
     EXPECT_FALSE(write_output_file(in("folder"), "text"));
