@@ -110,9 +110,11 @@ Action setup(CLI::App& app) {
     app.add_option("PID", options->pid, "The first process of the tree")
         ->required()
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{0x7fffffff}));
-    app.add_option("-l,--level", options->level, std::string(kLevelHelp) + "; not needed where the tree's supervisor waits");
+    auto* const level =
+        app.add_option("-l,--level", options->level, std::string(kLevelHelp) + "; not needed where the tree's supervisor waits");
     app.add_flag("--continue", options->resume, "Continue what is stopped (after `release --leave-stopped` and a restore)");
-    app.add_flag("--leave-stopped", options->leave_stopped, "Where the tree's supervisor waits: what it has left stopped stays so");
+    app.add_flag("--leave-stopped", options->leave_stopped, "Where the tree's supervisor waits: what it has left stopped stays so")
+        ->excludes(level);
     app.add_option("--keep-stopped", options->keep_stopped, "Processes that stay stopped while all others are continued")->type_name("PID")->delimiter(',');
     app.add_option("--timeout", options->timeout, "Give up when the tree cannot be brought to a stop in SECONDS")
         ->type_name("SECONDS")

@@ -1,5 +1,6 @@
 #include "engine/ptrace/supervisor.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -64,6 +65,14 @@ std::uint64_t Supervisor::options() const {
 Result<void> Supervisor::seize(pid_t root) {
     own_filters_ = count_filters(::getpid()) + (policy_.watch_calls ? 1 : 0);
     if (::ptrace(PTRACE_SEIZE, root, nullptr, std::bit_cast<void*>(options())) != 0) {
+        const int error = errno;
+        if (const pid_t tracer = tracer_of(root).value_or(0); tracer != 0) {
+            return machine_error("cannot trace the program's process", std::to_string(root),
+                                 fmt::format("process {} traces what is started here (an outer `cpulevel run` or `inherit`, strace, gdb), and "
+                                             "a process has one tracer",
+                                             tracer));
+        }
+        errno = error;
         return system_error(ErrorKind::machine, "cannot trace the program's process", std::to_string(root),
                             "another tracer (strace, gdb, an outer `cpulevel run`), a container's seccomp filter or "
                             "Yama's ptrace_scope 3 can forbid it; `cpulevel check` tells which");

@@ -17,6 +17,7 @@
 #include "engine/ptrace/process_list.h"
 #include "engine/ptrace/saved_vector.h"
 #include "engine/ptrace/supervisor.h"
+#include "util/file.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -53,6 +54,10 @@ Result<bool> Supervisor::seize_one(pid_t process, pid_t tid) {
         if (!stat || stat->state == 'Z' || stat->state == 'X' || error == ESRCH) return false;
         const pid_t tracer = tracer_of(tid).value_or(0);
         if (tracer == ::getpid()) return false;
+        // Kernel threads have no program, and no memory of their own (proc(5), statm).
+        if (const auto sizes = read_file(fmt::format("/proc/{}/statm", process)); error == EPERM && sizes && sizes->starts_with("0 0 0 ")) {
+            return usage_error("nothing to level", fmt::format("process {}", process), "it is a thread of the kernel");
+        }
         errno = error;
         return system_error(ErrorKind::machine, "cannot trace", fmt::format("thread {} of process {}", tid, process),
                             tracer != 0 ? fmt::format("process {} traces it (strace, gdb, another supervisor)", tracer)

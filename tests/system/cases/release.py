@@ -371,3 +371,4 @@ def bad_words(t: Context) -> None:
     command(t, "release", os.getpid(), status=1)
     command(t, "adopt", 2**31 - 2, "--level", LEVEL, status=2)
     command(t, "adopt", os.getpid(), "--level", "no-such-level", status=2)
+    command(t, "adopt", os.getpid(), "--level", LEVEL, "--leave-stopped", status=2)
