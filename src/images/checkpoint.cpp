@@ -90,18 +90,38 @@ Result<void> read_memory(const std::string& folder, const FileNames& names, Dump
     return {};
 }
 
-Result<std::optional<DumpedProcess>> read_process(const std::string& folder, const TreeEntry& entry, const FileNames& names) {
+Result<Core> read_core(const std::string& folder, pid_t thread) {
+    return read_single<Core>(fmt::format("{}/core-{}.img", folder, thread), kCoreMagic, parse_core);
+}
+
+// The threads that an entry names, its process's own number first. A process that was dead has none, whatever the entry says.
+Result<std::vector<pid_t>> threads_of(const TreeEntry& entry, const std::string& tree_path) {
+    std::vector<pid_t> threads{entry.pid};
+    for (const std::uint64_t value : entry.threads) {
+        const auto thread = process_number(value);
+        if (!thread) return in_file(thread.error(), tree_path);
+        if (*thread != entry.pid) threads.push_back(*thread);
+    }
+    return threads;
+}
+
+Result<std::optional<DumpedProcess>> read_process(const std::string& folder, const TreeEntry& entry, const std::string& tree_path,
+                                                  const FileNames& names, std::size_t& threads_left) {
+    const auto leader = read_core(folder, entry.pid);
+    if (!leader) return std::unexpected(leader.error());
+    if (!leader->alive) return std::nullopt;
+    const auto threads = threads_of(entry, tree_path);
+    if (!threads) return std::unexpected(threads.error());
+    if (threads->size() > threads_left) return usage_error("the image is damaged", tree_path, "more threads than a machine can have");
+    threads_left -= threads->size();
     DumpedProcess process;
     process.pid = entry.pid;
-    std::vector<pid_t> threads = entry.threads;
-    if (threads.empty()) threads.push_back(entry.pid);
-    for (const pid_t tid : threads) {
-        auto core = read_single<Core>(fmt::format("{}/core-{}.img", folder, tid), kCoreMagic, parse_core);
+    process.name = leader->name;
+    for (const pid_t tid : *threads) {
+        auto core = tid == entry.pid ? leader : read_core(folder, tid);
         if (!core) return std::unexpected(core.error());
-        if (!core->alive) return std::nullopt;
         process.architecture = core->architecture;
         process.is_32bit = process.is_32bit || core->is_32bit;
-        if (tid == entry.pid) process.name = core->name;
         process.threads.emplace_back(tid, std::move(*core));
     }
     if (auto done = read_memory(folder, names, process); !done) return std::unexpected(done.error());
@@ -128,13 +148,11 @@ Result<Checkpoint> read_checkpoint(const std::string& folder) {
     const auto names = read_file_names(folder);
     if (!names) return std::unexpected(names.error());
     Checkpoint checkpoint;
-    std::size_t threads = 0;
+    std::size_t threads_left = kMostThreads;
     for (const std::string_view message : *entries) {
         const auto entry = parse_tree_entry(message);
         if (!entry) return in_file(entry.error(), tree_path);
-        threads += entry->threads.size();
-        if (threads > kMostThreads) return usage_error("the image is damaged", tree_path, "more threads than a machine can have");
-        auto process = read_process(folder, *entry, *names);
+        auto process = read_process(folder, *entry, tree_path, *names, threads_left);
         if (!process) return std::unexpected(process.error());
         if (*process) checkpoint.processes.push_back(std::move(**process));
     }

@@ -48,6 +48,12 @@ there_and_back() {
     start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && has_left && comes_back && goes_on "after the restore"
 }
 
+# A child that nobody has waited for: there is nothing in it to move but its status.
+zombie() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && says "Dumped: 1 process with 1 thread" && has_left &&
+        gives 0 cpulevel audit "$folder/images" --to "$level" && comes_back && goes_on "after the restore"
+}
+
 leave_running() {
     start && gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && levelled "after --leave-running" &&
         goes_on "after --leave-running"

@@ -155,6 +155,21 @@ TEST(Images, ZombiesAreLeftOut) {
     EXPECT_TRUE(checkpoint->processes.empty());
 }
 
+// CRIU has no threads of a process that was dead, and writes what happens to be in memory where their numbers would be.
+TEST(Images, ThreadsOfADeadProcessAreNotBelieved) {
+    const Folder folder;
+    put_checkpoint(folder);
+    const Message alive = Message().number(1, 42).number(2, 0).packed(5, {42, 43});
+    folder.put("pstree.img", image(kTreeMagic, {alive, Message().number(1, 44).number(2, 42).packed(5, {1137211504})}));
+    folder.put("core-44.img", image(kCoreMagic, {Message().number(1, 1).message(3, Message().number(1, 2).bytes(6, "gone"))}));
+    const auto checkpoint = read_checkpoint(folder.path());
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message();
+    ASSERT_EQ(checkpoint->processes.size(), 1U);
+    EXPECT_EQ(checkpoint->processes[0].pid, 42);
+    folder.put("core-44.img", image(kCoreMagic, {x86_core()}));  // who lived has threads with numbers
+    EXPECT_THAT(read_checkpoint(folder.path()).error().message(), HasSubstr("pstree.img: 1137211504 is no process number"));
+}
+
 TEST(Images, WhatANewerCriuAddsIsSkipped) {
     Message core = x86_core();
     core.number(900, 1).bytes(901, "more");
