@@ -26,7 +26,7 @@ std::unexpected<Error> in_file(Error error, const std::string& path) {
 // A file with a single message.
 template <class T>
 Result<T> read_single(const std::string& path, std::uint32_t magic, Result<T> (*parse)(std::string_view)) {
-    const auto text = read_file(path);
+    const auto text = read_regular_file(path);
     if (!text) return std::unexpected(text.error());
     const auto messages = messages_of(*text, magic, path);
     if (!messages) return std::unexpected(messages.error());
@@ -39,11 +39,15 @@ Result<T> read_single(const std::string& path, std::uint32_t magic, Result<T> (*
 Result<FileNames> read_file_names(const std::string& folder) {
     bool plain = false;
     std::string path = folder + "/files.img";
-    auto text = read_file(path);
+    auto text = read_regular_file(path);
     if (!text && text.error().errno_value == ENOENT) {
-        plain = true;
-        path = folder + "/reg-files.img";
-        text = read_file(path);
+        const std::string earlier = folder + "/reg-files.img";  // of CRIU before 3.2
+        auto other = read_regular_file(earlier);
+        if (other || other.error().errno_value != ENOENT) {
+            plain = true;
+            path = earlier;
+            text = std::move(other);
+        }
     }
     if (!text) return std::unexpected(text.error());
     const auto messages = messages_of(*text, plain ? kRegularFilesMagic : kFilesMagic, path);
@@ -140,7 +144,7 @@ Result<Checkpoint> read_checkpoint(const std::string& folder) {
                            "\"checkpoint\"");
     }
     const std::string tree_path = folder + "/pstree.img";
-    const auto tree = read_file(tree_path);
+    const auto tree = read_regular_file(tree_path);
     if (!tree) return std::unexpected(tree.error());
     const auto entries = messages_of(*tree, kTreeMagic, tree_path);
     if (!entries) return std::unexpected(entries.error());
