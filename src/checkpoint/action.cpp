@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
 #include "checkpoint/guard.h"
 #include "checkpoint/held_tree.h"
@@ -23,6 +26,20 @@ bool leaves_stopped(pid_t criu) {
     if (!line) return false;
     const auto words = split(*line, '\0');
     return std::ranges::find(words, "--leave-stopped") != words.end() || std::ranges::find(words, "-s") != words.end();
+}
+
+// CRIU names the folder by a descriptor of its own, /proc/PID/fd/N, which says nothing to whoever reads its log. Only words are
+// changed: what is read and written is what CRIU has open.
+Error with_name_of_folder(Error error, const std::string& images) {
+    std::error_code failed;
+    const std::string name = std::filesystem::read_symlink(images, failed).string();
+    if (failed || name.empty()) return error;
+    for (std::string* text : {&error.on, &error.why, &error.hint}) {
+        for (auto at = text->find(images); at != std::string::npos; at = text->find(images, at + name.size())) {
+            text->replace(at, images.size(), name);
+        }
+    }
+    return error;
 }
 
 std::string processes(std::size_t count) { return fmt::format("{} process{}", count, count == 1 ? "" : "es"); }
@@ -103,14 +120,20 @@ Result<void> after_resume(const ActionSetup& setup) {
     return {};
 }
 
-}  // namespace
-
-Result<void> run_action(const ActionSetup& setup) {
+Result<void> act(const ActionSetup& setup) {
     if (setup.action == "pre-dump") return before_dump(setup);
     if (setup.action == "post-dump") return after_dump(setup);
     if (setup.action == "pre-restore") return before_restore(setup);
     if (setup.action == "post-resume") return after_resume(setup);
     return {};
+}
+
+}  // namespace
+
+Result<void> run_action(const ActionSetup& setup) {
+    auto done = act(setup);
+    if (!done) return std::unexpected(with_name_of_folder(std::move(done.error()), setup.images));
+    return done;
 }
 
 }  // namespace cpulevel::checkpoint

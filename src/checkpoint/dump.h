@@ -68,7 +68,8 @@ struct RestoreReport {
     Record record;
     std::vector<std::string> cautions;
     std::vector<engine::ptrace::AdoptReport> trees;  // in the record's order
-    std::unique_ptr<TerminalJob> job;                // it uses our terminal: this process has to mirror it
+    bool at_terminal = false;                        // it uses our terminal
+    std::unique_ptr<TerminalJob> job;                // this process has to stay and mirror it (terminal_job.h)
 };
 
 // On error nothing was restored, or the error says what is there, and that it is stopped.

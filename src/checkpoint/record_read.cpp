@@ -132,7 +132,7 @@ Result<Record> from_json(std::string_view text, const std::string& name) {
 
 Result<std::optional<Record>> read_record(const std::string& folder) {
     const std::string path = folder + "/" + kFileName;
-    const auto text = read_file(path, kMostBytes);
+    const auto text = read_regular_file(path, kMostBytes);
     if (!text && text.error().errno_value == ENOENT) return std::nullopt;
     if (!text) return std::unexpected(text.error());
     auto record = from_json(*text, path);

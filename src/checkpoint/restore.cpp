@@ -56,16 +56,18 @@ class Restore {
         if (!root) return std::unexpected(root.error());
         report.root = *root;
         step("putting them under their level");
-        if (TerminalJob::is_one(*root) && !setup_.leave_stopped) report.job = std::make_unique<TerminalJob>();
+        report.at_terminal = TerminalJob::is_at_terminal(*root) && !setup_.leave_stopped;
+        if (report.at_terminal || is_first_process()) report.job = std::make_unique<TerminalJob>();
         auto trees =
             take_under(report.record, *root, setup_.leave_stopped, setup_.patience, report.job ? ::getpid() : 0);
         if (!trees) {
             Error error = trees.error();
-            const std::string state = fmt::format(
-                "what was restored is there from process {} on and stopped; nothing of it has run. End it (kill -9), "
-                "or try "
-                "`cpulevel adopt {} --continue --level LEVEL`",
-                *root, *root);
+            const std::string state =
+                is_first_process()
+                    ? "nothing of what was restored has run; it ends now, with the pid namespace"
+                    : fmt::format("what was restored is there from process {} on and stopped; nothing of it has run. End it "
+                                  "(kill -9), or try `cpulevel adopt {} --continue --level LEVEL`",
+                                  *root, *root);
             error.hint = error.hint.empty() ? state : state + "; " + error.hint;
             return std::unexpected(std::move(error));
         }

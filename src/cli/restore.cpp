@@ -62,7 +62,11 @@ std::string to_text_for_people(const checkpoint::RestoreReport& report) {
             text += fmt::format("Still stopped: {}.\n", tree.done.still_stopped.size());
         for (const std::string& sentence : tree.stays) text += "Stays: " + safe(sentence) + ".\n";
     }
-    if (report.job) text += "It goes on at this terminal.\n";
+    if (report.at_terminal) {
+        text += "It goes on at this terminal.\n";
+    } else if (report.job) {
+        text += "This command is the first process of its pid namespace, and stays until all that is restored has ended.\n";
+    }
     return text;
 }
 
@@ -83,7 +87,8 @@ Result<int> run(Options& options) {
     const std::string text = options.json ? to_text(to_json(*report)) : to_text_for_people(*report);
     tell_what_was_done(text);
     if (!report->job) return 0;
-    const int status = report->job->mirror(report->root, report->trees.front().supervisor);
+    // Somebody who does not hear of it does not want it ended.
+    const int status = report->job->mirror(report->root, report->trees.front().supervisor, report->at_terminal);
     report->job.reset();
     if (WIFSIGNALED(status)) engine::ptrace::die_of(WTERMSIG(status));
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -116,7 +121,8 @@ const Registration kRegistration(
          "CRIU restore it, stopped; "
          "puts it under its level, checks that every thread is, and lets it go on. No instruction of it runs "
          "before that. What uses the terminal of this command becomes its job: it stays until that ends, and ends "
-         "as that. Else the exit status is "
+         "as that; so it does as the first process of a pid namespace (unshare -p -f), which ends with it. Else the exit "
+         "status is "
          "0 restored; 1 it may not come here; 2 no checkpoint, or damaged; 3 CRIU could not, or the level could "
          "not be enforced.",
      .examples = "  cpulevel restore /srv/checkpoint\n"

@@ -26,7 +26,7 @@ std::unexpected<Error> in_file(Error error, const std::string& path) {
 // A file with a single message.
 template <class T>
 Result<T> read_single(const std::string& path, std::uint32_t magic, Result<T> (*parse)(std::string_view)) {
-    const auto text = read_file(path);
+    const auto text = read_regular_file(path);
     if (!text) return std::unexpected(text.error());
     const auto messages = messages_of(*text, magic, path);
     if (!messages) return std::unexpected(messages.error());
@@ -39,11 +39,15 @@ Result<T> read_single(const std::string& path, std::uint32_t magic, Result<T> (*
 Result<FileNames> read_file_names(const std::string& folder) {
     bool plain = false;
     std::string path = folder + "/files.img";
-    auto text = read_file(path);
+    auto text = read_regular_file(path);
     if (!text && text.error().errno_value == ENOENT) {
-        plain = true;
-        path = folder + "/reg-files.img";
-        text = read_file(path);
+        const std::string earlier = folder + "/reg-files.img";  // of CRIU before 3.2
+        auto other = read_regular_file(earlier);
+        if (other || other.error().errno_value != ENOENT) {
+            plain = true;
+            path = earlier;
+            text = std::move(other);
+        }
     }
     if (!text) return std::unexpected(text.error());
     const auto messages = messages_of(*text, plain ? kRegularFilesMagic : kFilesMagic, path);
@@ -90,18 +94,38 @@ Result<void> read_memory(const std::string& folder, const FileNames& names, Dump
     return {};
 }
 
-Result<std::optional<DumpedProcess>> read_process(const std::string& folder, const TreeEntry& entry, const FileNames& names) {
+Result<Core> read_core(const std::string& folder, pid_t thread) {
+    return read_single<Core>(fmt::format("{}/core-{}.img", folder, thread), kCoreMagic, parse_core);
+}
+
+// The threads that an entry names, its process's own number first. A process that was dead has none, whatever the entry says.
+Result<std::vector<pid_t>> threads_of(const TreeEntry& entry, const std::string& tree_path) {
+    std::vector<pid_t> threads{entry.pid};
+    for (const std::uint64_t value : entry.threads) {
+        const auto thread = process_number(value);
+        if (!thread) return in_file(thread.error(), tree_path);
+        if (*thread != entry.pid) threads.push_back(*thread);
+    }
+    return threads;
+}
+
+Result<std::optional<DumpedProcess>> read_process(const std::string& folder, const TreeEntry& entry, const std::string& tree_path,
+                                                  const FileNames& names, std::size_t& threads_left) {
+    const auto leader = read_core(folder, entry.pid);
+    if (!leader) return std::unexpected(leader.error());
+    if (!leader->alive) return std::nullopt;
+    const auto threads = threads_of(entry, tree_path);
+    if (!threads) return std::unexpected(threads.error());
+    if (threads->size() > threads_left) return usage_error("the image is damaged", tree_path, "more threads than a machine can have");
+    threads_left -= threads->size();
     DumpedProcess process;
     process.pid = entry.pid;
-    std::vector<pid_t> threads = entry.threads;
-    if (threads.empty()) threads.push_back(entry.pid);
-    for (const pid_t tid : threads) {
-        auto core = read_single<Core>(fmt::format("{}/core-{}.img", folder, tid), kCoreMagic, parse_core);
+    process.name = leader->name;
+    for (const pid_t tid : *threads) {
+        auto core = tid == entry.pid ? leader : read_core(folder, tid);
         if (!core) return std::unexpected(core.error());
-        if (!core->alive) return std::nullopt;
         process.architecture = core->architecture;
         process.is_32bit = process.is_32bit || core->is_32bit;
-        if (tid == entry.pid) process.name = core->name;
         process.threads.emplace_back(tid, std::move(*core));
     }
     if (auto done = read_memory(folder, names, process); !done) return std::unexpected(done.error());
@@ -120,7 +144,7 @@ Result<Checkpoint> read_checkpoint(const std::string& folder) {
                            "\"checkpoint\"");
     }
     const std::string tree_path = folder + "/pstree.img";
-    const auto tree = read_file(tree_path);
+    const auto tree = read_regular_file(tree_path);
     if (!tree) return std::unexpected(tree.error());
     const auto entries = messages_of(*tree, kTreeMagic, tree_path);
     if (!entries) return std::unexpected(entries.error());
@@ -128,13 +152,11 @@ Result<Checkpoint> read_checkpoint(const std::string& folder) {
     const auto names = read_file_names(folder);
     if (!names) return std::unexpected(names.error());
     Checkpoint checkpoint;
-    std::size_t threads = 0;
+    std::size_t threads_left = kMostThreads;
     for (const std::string_view message : *entries) {
         const auto entry = parse_tree_entry(message);
         if (!entry) return in_file(entry.error(), tree_path);
-        threads += entry->threads.size();
-        if (threads > kMostThreads) return usage_error("the image is damaged", tree_path, "more threads than a machine can have");
-        auto process = read_process(folder, *entry, *names);
+        auto process = read_process(folder, *entry, tree_path, *names, threads_left);
         if (!process) return std::unexpected(process.error());
         if (*process) checkpoint.processes.push_back(std::move(**process));
     }

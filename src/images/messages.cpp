@@ -13,17 +13,10 @@ std::unexpected<Error> missing(std::string_view what) {
     return usage_error("the image is damaged", {}, fmt::format("it has no {}", what));
 }
 
-constexpr std::uint64_t kMostPid = 4U << 20U;  // PID_MAX_LIMIT
-
-Result<pid_t> to_pid(std::uint64_t value) {
-    if (value > kMostPid) return usage_error("the image is damaged", {}, fmt::format("{} is no process number", value));
-    return static_cast<pid_t>(value);
-}
-
 Result<void> store_pid(const WireField& field, pid_t& into) {
     const auto value = number_of(field);
     if (!value) return std::unexpected(value.error());
-    const auto pid = to_pid(*value);
+    const auto pid = process_number(*value);
     if (!pid) return std::unexpected(pid.error());
     into = *pid;
     return {};
@@ -75,16 +68,18 @@ Result<TreeEntry> parse_tree_entry(std::string_view message) {
         if (field.number != 5) return {};
         const auto numbers = repeated_numbers(field);
         if (!numbers) return std::unexpected(numbers.error());
-        for (const std::uint64_t number : *numbers) {
-            const auto thread = to_pid(number);
-            if (!thread) return std::unexpected(thread.error());
-            entry.threads.push_back(*thread);
-        }
+        entry.threads.insert(entry.threads.end(), numbers->begin(), numbers->end());
         return {};
     });
     if (!done) return std::unexpected(done.error());
     if (entry.pid == 0) return missing("process number");
     return entry;
+}
+
+Result<pid_t> process_number(std::uint64_t value) {
+    constexpr std::uint64_t kMost = 4U << 20U;  // PID_MAX_LIMIT
+    if (value > kMost) return usage_error("the image is damaged", {}, fmt::format("{} is no process number", value));
+    return static_cast<pid_t>(value);
 }
 
 Result<MemoryImage> parse_memory(std::string_view message) {

@@ -26,9 +26,11 @@ struct Inventory {
 // pstree.img
 struct TreeEntry {
     pid_t pid = 0, parent = 0;
-    std::vector<pid_t> threads;  // the process's own number among them
+    // The process's own number among them. Not looked at yet: of a process that was dead CRIU writes what it finds in memory.
+    std::vector<std::uint64_t> threads;
 };
 [[nodiscard]] Result<TreeEntry> parse_tree_entry(std::string_view message);
+[[nodiscard]] Result<pid_t> process_number(std::uint64_t value);
 
 // core-TID.img
 struct Core {

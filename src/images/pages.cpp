@@ -41,6 +41,7 @@ Result<PageMap> PageMap::parse(std::string_view file, const std::string& path, s
         map.runs_.push_back({run->address, run->address + size, offset, run->present, run->in_parent});
         if (run->present) offset += size;
     }
+    map.stored_bytes_ = offset;
     return map;
 }
 
@@ -57,7 +58,7 @@ Result<Pages> Pages::open(const std::string& folder, pid_t pid, std::uint64_t pa
 
 Result<Pages> Pages::open_below(const std::string& folder, pid_t pid, std::uint64_t page_size, unsigned depth) {
     const std::string path = fmt::format("{}/pagemap-{}.img", folder, pid);
-    const auto text = read_file(path);
+    const auto text = read_regular_file(path);
     if (!text) return std::unexpected(text.error());
     auto map = PageMap::parse(*text, path, page_size);
     if (!map) return std::unexpected(map.error());
@@ -66,6 +67,10 @@ Result<Pages> Pages::open_below(const std::string& folder, pid_t pid, std::uint6
     struct stat status{};
     if (!file.valid() || ::fstat(file.get(), &status) != 0) return system_error(ErrorKind::usage, "cannot open", pages_path);
     if (!S_ISREG(status.st_mode)) return usage_error("not a file of pages", pages_path);
+    if (const auto size = static_cast<std::uint64_t>(status.st_size); size < map->stored_bytes()) {
+        return usage_error("the image is cut", pages_path,
+                           fmt::format("it has {} bytes, and {} tells of {}", size, path.substr(folder.size() + 1), map->stored_bytes()));
+    }
     Pages pages(std::move(*map), std::move(file));
     const std::string parent = folder + "/parent";
     if (::stat(parent.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {

@@ -31,15 +31,16 @@ class PageMap {
     };
     [[nodiscard]] const Run* find(std::uint64_t address) const;  // null: no page of it is stored
     [[nodiscard]] std::uint64_t pages_id() const { return pages_id_; }
+    [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }  // the file of pages has so many, or is cut
 
    private:
-    std::uint64_t pages_id_ = 0;
+    std::uint64_t pages_id_ = 0, stored_bytes_ = 0;
     std::vector<Run> runs_;  // by address
 };
 
 class Pages {
    public:
-    // The pages of one process. Errors (usage): no page map, or damaged.
+    // The pages of one process. Errors (usage): no page map, or damaged; fewer pages than it tells of.
     [[nodiscard]] static Result<Pages> open(const std::string& folder, pid_t pid, std::uint64_t page_size);
 
     // How many bytes from `address` on could be read, up to the size of `into`; fewer at a page that is not stored.

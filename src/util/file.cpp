@@ -13,14 +13,9 @@
 
 namespace cpulevel {
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
-    Fd owned;
-    int fd = STDIN_FILENO;
-    if (path != "-") {
-        owned = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-        if (!owned.valid()) return system_error(ErrorKind::usage, "cannot open", path);
-        fd = owned.get();
-    }
+namespace {
+
+Result<std::string> read_whole(int fd, const std::string& path, std::size_t limit) {
     std::string content;
     // Where the size is known, memory is taken once.
     struct stat status{};
@@ -38,6 +33,23 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
             return usage_error("file too large", path, "more than " + std::to_string(limit) + " bytes");
         }
     }
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+    if (path == "-") return read_whole(STDIN_FILENO, path, limit);
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!file.valid()) return system_error(ErrorKind::usage, "cannot open", path);
+    return read_whole(file.get(), path, limit);
+}
+
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit) {
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    struct stat status{};
+    if (!file.valid() || ::fstat(file.get(), &status) != 0) return system_error(ErrorKind::usage, "cannot open", path);
+    if (!S_ISREG(status.st_mode)) return usage_error("not a regular file", path);
+    return read_whole(file.get(), path, limit);
 }
 
 bool write_all(int fd, std::string_view content) {

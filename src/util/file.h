@@ -17,6 +17,9 @@ inline constexpr std::size_t kMaximumInputFile = 64U << 20U;  // bytes; a larger
 // Reads a regular file, pipe or /proc file up to `limit` bytes; "-" is standard input. More is an error.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = kMaximumInputFile);
 
+// The same for a path that has to be a regular file, in a folder that came from elsewhere: a pipe there would never end, or never begin.
+[[nodiscard]] Result<std::string> read_regular_file(const std::string& path, std::size_t limit = kMaximumInputFile);
+
 // False: not all of it could be written, errno says why.
 [[nodiscard]] bool write_all(int fd, std::string_view content);
 

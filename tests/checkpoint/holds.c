@@ -1,4 +1,4 @@
-// holds tcp|unix|locks|handler|terminal
+// holds tcp|unix|locks|handler|terminal|zombie
 // Has what CRIU carries only when it is told to, or what a target may not take, and checks without pause that it still has it. Moved and
 // asked as the travellers are (traveller.h); the other ends stay behind (stays_behind.py).
 #define _GNU_SOURCE
@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "traveller.h"
 
@@ -116,6 +117,28 @@ static int talk(void) {
     return 1;
 }
 
+// A child that has ended and was not waited for, with a status of its own.
+static pid_t child;
+
+static void leave_child(void) {
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) _exit(5);
+}
+
+static void is_zombie(uint32_t* state) {
+    (void)state;
+    siginfo_t info;
+    CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) == 0);
+    CHECK(info.si_code == CLD_EXITED && info.si_status == 5);
+}
+
+static void reap(void) {
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 5);
+    leave_child();
+}
+
 static void nothing(uint32_t* state) { (void)state; }
 
 int main(int words, char** word) {
@@ -133,6 +156,10 @@ int main(int words, char** word) {
     if (strcmp(what, "locks") == 0) {
         lock();
         return travel(is_locked, NULL);
+    }
+    if (strcmp(what, "zombie") == 0) {
+        leave_child();
+        return travel(is_zombie, reap);
     }
     if (strcmp(what, "terminal") == 0) return talk();
     if (strcmp(what, "handler") == 0) {

@@ -48,6 +48,36 @@ there_and_back() {
     start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && has_left && comes_back && goes_on "after the restore"
 }
 
+# A child that nobody has waited for: there is nothing in it to move but its status.
+zombie() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && says "Dumped: 1 process with 1 thread" && has_left &&
+        gives 0 cpulevel audit "$folder/images" --to "$level" && comes_back && goes_on "after the restore"
+}
+
+# In a pid namespace of its own, whose first process is `cpulevel restore`: it stays until all of the tree has ended, and ends as its root.
+namespace() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left || return
+    unshare -p -f --mount-proc $SCRIPT restore "$folder/images" >"$folder/said" 2>&1 &
+    front=$!
+    until_done 60 grep -q "^Restored" "$folder/said" && says "every thread is supervised" || { fail "it is not restored"; return; }
+    : >"$data/report"
+    until_done 30 has_reported || { fail "it does not work"; return; }
+    goes_on "in its namespace" || return
+    wait "$front"
+    status=$?
+    front=''
+    [ "$status" = 0 ] || { fail "restore ended with $status, not as the program"; return; }
+    rm "$data/arrived"
+    unshare -p -f --mount-proc $SCRIPT restore "$folder/images" >"$folder/said" 2>&1 &
+    front=$!
+    until_done 60 grep -q "^Restored" "$folder/said" || { fail "it is not restored again"; return; }
+    pkill -TERM -P "$front"
+    wait "$front"
+    status=$?
+    front=''
+    [ "$status" = 143 ] || fail "restore ended with $status, not as the program that was told to end"
+}
+
 leave_running() {
     start && gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && levelled "after --leave-running" &&
         goes_on "after --leave-running"

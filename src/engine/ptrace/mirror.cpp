@@ -39,7 +39,8 @@ void stop_like(int signal) {
 
 class Mirror {
    public:
-    Mirror(pid_t program, pid_t supervisor) : program_(program), supervisor_(supervisor) {}
+    Mirror(pid_t program, pid_t supervisor, bool at_our_terminal)
+        : program_(program), supervisor_(supervisor), at_our_terminal_(at_our_terminal) {}
 
     int serve() {
         sigset_t all;
@@ -81,7 +82,7 @@ class Mirror {
 
     void on_signal(const siginfo_t& info, const News& news) {
         // One that the terminal's driver sends goes to the whole foreground group and has reached the program without us.
-        if (info.si_code == SI_KERNEL) return;
+        if (info.si_code == SI_KERNEL && at_our_terminal_) return;
         const bool sent = info.si_code <= 0 && info.si_pid != 0;
         // Another one may have taken the tree up since.
         if (sent && info.si_pid != supervisor_ && tracer_of(program_) == info.si_pid) supervisor_ = info.si_pid;
@@ -99,13 +100,16 @@ class Mirror {
     }
 
     pid_t program_, supervisor_;
+    bool at_our_terminal_;
     bool stopped_ = false;       // the program, by job control
     bool follows_stops_ = true;  // not while the supervisor leaves the tree stopped (let_go.h): our user did not stop it
 };
 
 }  // namespace
 
-int mirror_program(pid_t program, pid_t supervisor) { return Mirror(program, supervisor).serve(); }
+int mirror_program(pid_t program, pid_t supervisor, bool at_our_terminal) {
+    return Mirror(program, supervisor, at_our_terminal).serve();
+}
 
 void die_of(int signal) {
     const rlimit no_core{0, 0};

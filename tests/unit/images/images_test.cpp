@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -99,6 +101,39 @@ TEST(Images, ACheckpointAsAWhole) {
     EXPECT_EQ(process.pages->read(0x10000, bytes), 0U);
 }
 
+// What is not there would be taken for what was never changed.
+TEST(Images, AFileOfPagesThatIsCut) {
+    const Folder folder;
+    put_checkpoint(folder);
+    for (const std::size_t size : {std::size_t{0}, std::size_t{4096}, std::size_t{8191}}) {
+        folder.put("pages-1.img", std::string(size, 'a'));
+        const auto checkpoint = read_checkpoint(folder.path());
+        ASSERT_FALSE(checkpoint) << size;
+        EXPECT_THAT(checkpoint.error().message(), testing::AllOf(HasSubstr("the image is cut"), HasSubstr("pages-1.img"), HasSubstr("8192")));
+    }
+}
+
+// Opened as a file, a pipe that nobody writes to would be waited for.
+TEST(Images, APipeInPlaceOfAFileIsRefused) {
+    for (const char* name : {"inventory.img", "pstree.img", "core-42.img", "mm-42.img", "files.img", "pagemap-42.img", "pages-1.img"}) {
+        const Folder folder;
+        put_checkpoint(folder);
+        const std::string path = folder.path() + "/" + name;
+        std::filesystem::remove(path);
+        ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+        const auto checkpoint = read_checkpoint(folder.path());
+        ASSERT_FALSE(checkpoint) << name;
+        EXPECT_THAT(checkpoint.error().message(), testing::AllOf(HasSubstr("not a"), HasSubstr(name)));
+    }
+}
+
+TEST(Images, AMissingListOfFilesIsNamedAsItIsNow) {
+    const Folder folder;
+    put_checkpoint(folder);
+    std::filesystem::rename(folder.path() + "/files.img", folder.path() + "/elsewhere");
+    EXPECT_THAT(read_checkpoint(folder.path()).error().message(), HasSubstr("/files.img"));
+}
+
 TEST(Images, PagesOfAnEarlierDump) {
     const Folder folder;
     put_checkpoint(folder);
@@ -153,6 +188,21 @@ TEST(Images, ZombiesAreLeftOut) {
     const auto checkpoint = read_checkpoint(folder.path());
     ASSERT_TRUE(checkpoint) << checkpoint.error().message();
     EXPECT_TRUE(checkpoint->processes.empty());
+}
+
+// CRIU has no threads of a process that was dead, and writes what happens to be in memory where their numbers would be.
+TEST(Images, ThreadsOfADeadProcessAreNotBelieved) {
+    const Folder folder;
+    put_checkpoint(folder);
+    const Message alive = Message().number(1, 42).number(2, 0).packed(5, {42, 43});
+    folder.put("pstree.img", image(kTreeMagic, {alive, Message().number(1, 44).number(2, 42).packed(5, {1137211504})}));
+    folder.put("core-44.img", image(kCoreMagic, {Message().number(1, 1).message(3, Message().number(1, 2).bytes(6, "gone"))}));
+    const auto checkpoint = read_checkpoint(folder.path());
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message();
+    ASSERT_EQ(checkpoint->processes.size(), 1U);
+    EXPECT_EQ(checkpoint->processes[0].pid, 42);
+    folder.put("core-44.img", image(kCoreMagic, {x86_core()}));  // who lived has threads with numbers
+    EXPECT_THAT(read_checkpoint(folder.path()).error().message(), HasSubstr("pstree.img: 1137211504 is no process number"));
 }
 
 TEST(Images, WhatANewerCriuAddsIsSkipped) {
