@@ -5,13 +5,15 @@ import json
 import os
 import pathlib
 import pty
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
 
 PROGRAM = ""
-PROFILES = pathlib.Path(__file__).resolve().parents[2] / "data" / "profiles"
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+PROFILES = PROJECT / "data" / "profiles"
 MODELS = ["haswell", "zen2", "skylake-x", "westmere"]
 
 
@@ -65,6 +67,18 @@ class Fleet(unittest.TestCase):
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"n{n}"}, "data": {"p": json.dumps(node(n))}}
             for n in range(8)]}
         self.assertEqual(self.features("-", input=json.dumps(maps)), wanted)
+
+    def test_recipes_hand_on_profiles_and_not_tables(self):
+        documents = [*(PROJECT / "docs").rglob("*"), PROJECT / "README.md"]
+        recipes = [line for document in documents if document.suffix in (".md", ".scd")
+                   for line in re.findall(r"^(?!\|)(?:.* )?(cpulevel scan[^|\n]*)\|[^|]", document.read_text(), re.M)]
+        self.assertTrue(recipes)
+        for recipe in recipes:
+            self.assertRegex(recipe, "--json|-o -")
+        # Word for word, with what etcdctl does to the value.
+        piped = subprocess.run([PROGRAM, "scan", "--json"], capture_output=True, text=True, check=True).stdout
+        etcd = {"kvs": [{"key": base64.b64encode(b"/n/1").decode(), "value": base64.b64encode(piped.encode()).decode()}]}
+        self.features("-", input=json.dumps(etcd))
 
     def test_many_nodes_are_shown_by_type(self):
         text = self.done("baseline", self.path / "nodes").stdout
