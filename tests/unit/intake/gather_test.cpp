@@ -184,5 +184,29 @@ TEST_F(Gather, WhatKubectlAndEtcdctlPrint) {
     EXPECT_NE(refused.error().message().find("cpulevel/node0005"), std::string::npos) << refused.error().message();
 }
 
+// Kubernetes puts a ConfigMap with the cluster's certificate into every namespace.
+TEST_F(Gather, CertificatesBesideTheProfiles) {
+    const auto map = [](const std::string& name, const std::string& key, const std::string& value) {
+        return nlohmann::json{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", name}}}, {"data", {{key, value}}}};
+    };
+    const std::string certificate = "-----BEGIN CERTIFICATE-----\nMIIC/jCCAeagAwIBAgIBADANBg==\n-----END CERTIFICATE-----\n";
+    nlohmann::json maps = {{"apiVersion", "v1"}, {"kind", "List"}, {"items", nlohmann::json::array()}};
+    maps["items"].push_back(map("kube-root-ca.crt", "ca.crt", certificate));
+    maps["items"].push_back(map("istio-ca-root-cert", "root-cert.pem", "\n" + certificate + certificate));
+    put("certificates", maps.dump());
+    const auto none = gather({(folder_ / "certificates").string()}, {});
+    ASSERT_FALSE(none);
+    EXPECT_NE(none.error().message().find("certificates"), std::string::npos) << none.error().message();
+    for (std::size_t i = 0; i < 20; ++i) maps["items"].push_back(map(node(i).name, "profile.json", profile::to_json(node(i))));
+    put("maps", maps.dump());
+    expect_fleet(gather({(folder_ / "maps").string()}, {}), 20);
+    // Whatever else is there is not passed over.
+    maps["items"].push_back(map("settings", "motd", "-----BEGIN of a day-----"));
+    put("other", maps.dump());
+    const auto other = gather({(folder_ / "other").string()}, {});
+    ASSERT_FALSE(other);
+    EXPECT_NE(other.error().message().find("settings"), std::string::npos) << other.error().message();
+}
+
 }  // namespace
 }  // namespace cpulevel::intake
