@@ -103,6 +103,17 @@ class Fleet(unittest.TestCase):
         self.assertIn("99 nodes of 4 types", result.stdout)
         self.assertIn("1 description could not be read; the level is of the others", json.loads(level.read_text())["warnings"])
 
+    def test_an_archive_that_is_cut(self):
+        tar, cut, level = self.path / "nodes.tar", self.path / "cut.tar", self.path / "level.json"
+        subprocess.run(["tar", "-C", self.path, "-cf", tar, "nodes"], check=True)
+        cut.write_bytes(tar.read_bytes()[:tar.stat().st_size // 2])
+        self.assertIn("ends in the middle", self.done("baseline", cut, status=2).stderr)
+        result = self.done("baseline", cut, "-o", level, "--keep-going", status=2)
+        self.assertRegex(result.stdout, "\n[45][0-9] nodes of 4 types\n")
+        for text in (result.stderr, " ".join(json.loads(level.read_text())["warnings"])):
+            self.assertIn("the rest is missing, and an unknown number of nodes with it", text)
+            self.assertNotIn("the level is of the others", text)
+
     def test_update(self):
         level, nodes = self.path / "fleet.json", self.path / "nodes"
         self.done("baseline", nodes, "--updatable", "-o", level)
