@@ -49,7 +49,8 @@ struct Made {
     fleet::Fleet fleet;
     Nodes nodes;
     std::vector<std::size_t> counts;  // of each of `nodes`, where they stand for types; else empty
-    std::size_t unreadable = 0;
+    std::size_t unreadable = 0;  // descriptions, and sources that end too early
+    std::size_t cut = 0;         // of those, the sources
     std::optional<fleet::KeptFleet> kept;  // where there was one; `fleet` has few of its names then
 };
 
@@ -72,6 +73,7 @@ Result<Made> read_all(const Options& options) {
         made = made_of_types(std::move(gathered->fleet));
     }
     made.unreadable = gathered->fault_count;
+    made.cut = gathered->cut_count;
     return made;
 }
 
@@ -85,15 +87,18 @@ Result<Made> read_update(const Options& options) {
         if (auto removed = kept->remove(word); !removed) return std::unexpected(removed.error());
     }
     std::size_t unreadable = 0;
+    std::size_t cut = 0;
     if (!options.nodes.empty()) {
         auto gathered = fleet_arguments(options.nodes, options.keep_going);
         if (!gathered) return std::unexpected(gathered.error());
         if (auto added = kept->add(std::move(gathered->fleet)); !added) return std::unexpected(added.error());
         unreadable = gathered->fault_count;
+        cut = gathered->cut_count;
     }
     if (kept->empty()) return usage_error("no nodes are left", options.update);
     Made made = made_of_types(kept->types());
     made.unreadable = unreadable;
+    made.cut = cut;
     made.kept = *std::move(kept);
     return made;
 }
@@ -209,10 +214,7 @@ Result<int> baseline(const Options& options) {
     if (!how) return std::unexpected(how.error());
     auto meet = level::meet(made->nodes, *how);
     if (!meet) return std::unexpected(meet.error());
-    if (made->unreadable > 0) {
-        meet->level.warnings.push_back(
-            fmt::format("{} could not be read; the level is of the others", plural(made->unreadable, "description")));
-    }
+    std::ranges::move(missing_warnings(made->unreadable, made->cut), std::back_inserter(meet->level.warnings));
     const std::string output = options.output.empty() ? options.update : options.output;
     Result<std::string> file = json_text(meet->level);
     if (options.updatable || (update && options.output.empty())) file = updatable_text(meet->level, *made);

@@ -73,6 +73,7 @@ Result<intake::Gathered> fleet_arguments(const std::vector<std::string>& words, 
     if (gathered->fault_count > gathered->faults.size()) {
         print_warning(fmt::format("and {} more that could not be read", gathered->fault_count - gathered->faults.size()));
     }
+    if (gathered->cut_count > 0) print_warning(missing_warnings(gathered->cut_count, gathered->cut_count).front());
     if (gathered->links_skipped > 0) {
         print_warning(fmt::format("{} passed over: links in folders and archives are not followed",
                                   plural(gathered->links_skipped, "link")));
@@ -85,6 +86,20 @@ Result<intake::Gathered> fleet_arguments(const std::vector<std::string>& words, 
         return usage_error("no nodes are given");
     }
     return gathered;
+}
+
+std::vector<std::string> missing_warnings(std::size_t faults, std::size_t cuts) {
+    std::vector<std::string> warnings;
+    if (cuts > 0) {
+        warnings.push_back(fmt::format("{} could not be read to the end: the rest is missing, and an unknown number of "
+                                       "nodes with it",
+                                       plural(cuts, "archive, list or folder", "archives, lists or folders")));
+    }
+    if (faults > cuts) {
+        warnings.push_back(
+            fmt::format("{} could not be read; the level is of the others", plural(faults - cuts, "description")));
+    }
+    return warnings;
 }
 
 std::vector<profile::NodeProfile> nodes_to_meet(const intake::Gathered& gathered) {

@@ -16,6 +16,9 @@ inline constexpr const char* kNodesHelp =
 // drawn where standard error is a terminal and there is time for it.
 [[nodiscard]] Result<intake::Gathered> fleet_arguments(const std::vector<std::string>& words, bool keep_going);
 
+// What a result has to say where something could not be read: how much is missing, as far as that is known.
+[[nodiscard]] std::vector<std::string> missing_warnings(std::size_t faults, std::size_t cuts);
+
 // A fleet of so few nodes is shown node by node.
 inline constexpr std::size_t kMostSingly = 24;
 

@@ -211,6 +211,7 @@ Result<int> run_pools(const Options& options) {
     }
     json["nodes"] = fleet->node_count();
     json["unreadable"] = gathered->fault_count;
+    json["cut"] = gathered->cut_count;
     if (auto written = write_standard_output(options.json ? to_text(json) : told); !written) {
         return std::unexpected(written.error());
     }

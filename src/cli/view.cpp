@@ -33,6 +33,10 @@ std::string plural(std::size_t count, std::string_view noun) {
     return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
+std::string plural(std::size_t count, std::string_view one, std::string_view several) {
+    return fmt::format("{} {}", count, count == 1 ? one : several);
+}
+
 std::string with_commas(std::uint64_t number) {
     std::string digits = fmt::format("{}", number);
     for (std::size_t at = digits.size(); at > 3;) {

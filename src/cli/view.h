@@ -52,5 +52,6 @@ struct View {
 [[nodiscard]] std::string safe(std::string_view text);
 // "1 feature", "3 features"
 [[nodiscard]] std::string plural(std::size_t count, std::string_view noun);
+[[nodiscard]] std::string plural(std::size_t count, std::string_view one, std::string_view several);
 
 }  // namespace cpulevel::cli

@@ -73,6 +73,8 @@ class GzipSource : public ByteSource {
             if (status == Z_STREAM_END) {
                 between_members_ = true;
             } else if (status != Z_OK && status != Z_BUF_ERROR) {
+                // What is good before the damage comes first; asked once more, zlib says the same again.
+                if (stream_.avail_out != room) break;
                 return usage_error("damaged gzip data", name_, stream_.msg != nullptr ? stream_.msg : "");
             }
         }
@@ -104,13 +106,15 @@ Result<std::string_view> PeekedSource::peek(std::size_t most) {
         first_.resize(most);
         const auto got = rest_->read(std::span(first_).subspan(before));
         first_.resize(before + got.value_or(0));
-        if (!got) return std::unexpected(got.error());
-        if (*got == 0) break;
+        if (!got && first_.empty()) return std::unexpected(got.error());
+        if (!got) behind_ = got.error();
+        if (!got || *got == 0) break;
     }
     return std::string_view(first_).substr(0, most);
 }
 
 Result<std::size_t> PeekedSource::read(std::span<char> into) {
+    if (given_ == first_.size() && behind_) return std::unexpected(*behind_);
     if (given_ == first_.size()) return rest_->read(into);
     const std::size_t count = std::min(into.size(), first_.size() - given_);
     std::memcpy(into.data(), first_.data() + given_, count);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,13 +32,15 @@ class ByteSource {
 class PeekedSource : public ByteSource {
    public:
     explicit PeekedSource(std::unique_ptr<ByteSource> rest) : rest_(std::move(rest)) {}
-    // The first `most` bytes, or all where there are fewer. Before the first read only.
+    // The first `most` bytes, or all where there are fewer; an error behind them comes when they have been read. Before
+    // the first read only.
     [[nodiscard]] Result<std::string_view> peek(std::size_t most);
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
 
    private:
     std::unique_ptr<ByteSource> rest_;
     std::string first_;
+    std::optional<Error> behind_;  // what came in place of more
     std::size_t given_ = 0;
 };
 

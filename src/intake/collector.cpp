@@ -28,6 +28,11 @@ void Reader::fail(Place place, Error error) {
     if (!shared_.keep_going_) shared_.stop_.store(true, std::memory_order_relaxed);
 }
 
+void Reader::fail_rest(Place place, Error error) {
+    ++cut_count_;
+    fail(place, std::move(error));
+}
+
 void Reader::read_text(Place place, std::string_view text, const std::string& name) {
     shared_.done_.fetch_add(1, std::memory_order_relaxed);
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
@@ -41,15 +46,16 @@ void Reader::read_text(Place place, std::string_view text, const std::string& na
         }
         return;
     }
-    auto nodes = nodes_of(text, name);
-    if (!nodes) return fail(place, nodes.error());
+    Described described = nodes_of(text, name);
+    for (Error& fault : described.faults) fail(place, std::move(fault));
+    if (described.cut) ++cut_count_;
     std::uint32_t inner = 0;
-    for (profile::NodeProfile& node : *nodes) {
+    for (profile::NodeProfile& node : described.nodes) {
         const std::string node_name = node.name;
         const std::uint32_t type = shared_.type_of(std::move(node));
         add(place, inner++, type, node_name);
         // A profile of ours, and nothing else, can be recognised by its bytes.
-        if (nodes->size() != 1 || text.find("\"cpulevel/profile/") == std::string_view::npos) continue;
+        if (described.nodes.size() != 1 || text.find("\"cpulevel/profile/") == std::string_view::npos) continue;
         auto shape = fleet::Shape::learn(text);
         if (!shape || shape->match(text) != node_name) continue;
         if (shapes_.size() >= kMostShapes) shapes_.pop_back();
@@ -78,6 +84,7 @@ Result<Gathered> Collector::finish(const std::function<std::string(Place)>& sour
     for (Reader& reader : readers_) {
         std::ranges::move(reader.faults_, std::back_inserter(faults));
         result.fault_count += reader.fault_count_;
+        result.cut_count += reader.cut_count_;
     }
     std::ranges::stable_sort(faults, {}, &std::pair<Place, Error>::first);
     if (!faults.empty() && !keep_going_) return std::unexpected(faults.front().second);

@@ -30,6 +30,8 @@ class Reader {
     void read_text(Place place, std::string_view text, const std::string& name);
     void read_node(Place place, profile::NodeProfile node);
     void fail(Place place, Error error);
+    // The same where a source ends too early: the rest of it is missing, and an unknown number of nodes with it.
+    void fail_rest(Place place, Error error);
 
    private:
     friend class Collector;
@@ -52,6 +54,7 @@ class Reader {
     std::string names_;
     std::vector<std::pair<Place, Error>> faults_;
     std::size_t fault_count_ = 0;
+    std::size_t cut_count_ = 0;
 };
 
 class Collector {

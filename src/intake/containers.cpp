@@ -12,7 +12,6 @@ namespace cpulevel::intake {
 namespace {
 
 using nlohmann::json;
-using Unpacked = std::optional<Result<std::vector<Contained>>>;
 
 constexpr std::size_t kMostContained = 10'000'000;
 
@@ -53,7 +52,14 @@ std::optional<std::string> decode_base64(std::string_view text) {
     return bytes;
 }
 
-void add_config_map(const json& item, std::vector<Contained>& found) {
+// RFC 7468. Kubernetes puts a ConfigMap with the cluster's certificate (kube-root-ca.crt) into every namespace; service
+// meshes and OpenShift add theirs. They describe no node, and nobody can take them away.
+bool is_certificate(std::string_view text) {
+    text = trim(text);
+    return text.starts_with("-----BEGIN CERTIFICATE-----") && text.ends_with("-----END CERTIFICATE-----");
+}
+
+void add_config_map(const json& item, std::vector<Result<Contained>>& found) {
     const auto metadata = item.find("metadata");
     std::string name = "configmap";
     if (metadata != item.end() && metadata->is_object()) {
@@ -63,32 +69,35 @@ void add_config_map(const json& item, std::vector<Contained>& found) {
     const auto data = item.find("data");
     if (data == item.end() || !data->is_object()) return;
     for (const auto& [key, value] : data->items()) {
-        if (value.is_string()) found.push_back({fmt::format("configmap {}: {}", name, key), value.get<std::string>()});
+        if (!value.is_string() || is_certificate(value.get_ref<const std::string&>())) continue;
+        found.push_back(Contained{fmt::format("configmap {}: {}", name, key), value.get<std::string>()});
     }
 }
 
-Result<std::vector<Contained>> config_maps(const json& root, const std::string& name) {
-    std::vector<Contained> found;
+Result<Unpacked> config_maps(const json& root, const std::string& name) {
+    Unpacked found;
     if (string_at(root, "kind") == "ConfigMap") {
-        add_config_map(root, found);
+        add_config_map(root, found.entries);
     } else {
-        for (const json& item : root.at("items")) add_config_map(item, found);
+        for (const json& item : root.at("items")) add_config_map(item, found.entries);
     }
-    if (found.empty()) return refuse(name, "the ConfigMaps hold no data");
+    if (found.entries.empty()) return refuse(name, "the ConfigMaps hold no data, or certificates only");
     return found;
 }
 
 // {"header": ..., "kvs": [{"key": BASE64, "value": BASE64, ...}], "count": N}
-Result<std::vector<Contained>> etcd_json(const json& root, const std::string& name) {
-    std::vector<Contained> found;
-    for (const json& entry : root.at("kvs")) {
-        if (!entry.is_object()) return refuse(name, "an entry of \"kvs\" is no object");
-        const auto key = decode_base64(string_at(entry, "key"));
-        const auto value = decode_base64(string_at(entry, "value"));
-        if (!key || !value) return refuse(name, fmt::format("entry {} of \"kvs\" is not base64", found.size()));
-        found.push_back({printable(*key), *value});
-    }
-    if (found.empty()) return refuse(name, "no key is in it", "does the prefix exist?");
+Result<Contained> etcd_entry(const json& entry, std::size_t number, const std::string& name) {
+    if (!entry.is_object()) return refuse(name, fmt::format("entry {} of \"kvs\" is no object", number));
+    const auto key = decode_base64(string_at(entry, "key"));
+    auto value = decode_base64(string_at(entry, "value"));
+    if (!key || !value) return refuse(name, fmt::format("entry {} of \"kvs\" is not base64", number));
+    return Contained{printable(*key), *std::move(value)};
+}
+
+Result<Unpacked> etcd_json(const json& root, const std::string& name) {
+    Unpacked found;
+    for (const json& entry : root.at("kvs")) found.entries.push_back(etcd_entry(entry, found.entries.size(), name));
+    if (found.entries.empty()) return refuse(name, "no key is in it", "does the prefix exist?");
     return found;
 }
 
@@ -121,23 +130,30 @@ bool looks_like_plain_etcd(std::string_view text) {
     return key.find_first_of(" \t{}\":,") == std::string_view::npos && text.substr(end + 1).starts_with('{');
 }
 
-Result<std::vector<Contained>> etcd_plain(std::string_view text, const std::string& name) {
-    std::vector<Contained> found;
+// Where a value ends is known from the value alone; so behind one that is damaged nothing can be found.
+Result<Unpacked> etcd_plain(std::string_view text, const std::string& name) {
+    Unpacked found;
+    const auto cut_here = [&](std::unexpected<Error> error) {
+        found.entries.emplace_back(std::move(error));
+        found.cut = true;
+        return std::move(found);
+    };
     while (!trim(text).empty()) {
         if (!looks_like_plain_etcd(text)) {
-            return refuse(name, fmt::format("after {} keys comes something else than a key and a JSON value", found.size()),
-                          "etcdctl get --prefix KEY -w json keeps keys and values apart");
+            return cut_here(refuse(
+                name, fmt::format("after {} keys comes something else than a key and a JSON value", found.entries.size()),
+                "etcdctl get --prefix KEY -w json keeps keys and values apart"));
         }
         const auto end = text.find('\n');
         const std::string key(text.substr(0, end));
         text.remove_prefix(end + 1);
         const auto length = object_length(text);
-        if (!length) return refuse(name, printable(key) + ": the value ends in the middle");
-        found.push_back({printable(key), std::string(text.substr(0, *length))});
+        if (!length) return cut_here(refuse(name, printable(key) + ": the value ends in the middle"));
+        found.entries.push_back(Contained{printable(key), std::string(text.substr(0, *length))});
         text.remove_prefix(*length);
         // The value may bring a newline of its own before the one that etcdctl prints.
         while (!text.empty() && (text.front() == '\n' || text.front() == '\r')) text.remove_prefix(1);
-        if (found.size() > kMostContained) return refuse(name, "too many keys");
+        if (found.entries.size() > kMostContained) return refuse(name, "too many keys");
     }
     return found;
 }
@@ -152,7 +168,7 @@ bool has_config_maps(const json& root) {
 
 }  // namespace
 
-Unpacked unpack(std::string_view text, const std::string& name) {
+std::optional<Result<Unpacked>> unpack(std::string_view text, const std::string& name) {
     const std::string_view content = trim(text);
     if (looks_like_plain_etcd(content)) return etcd_plain(content, name);
     if (!content.starts_with('{')) return std::nullopt;
@@ -161,6 +177,12 @@ Unpacked unpack(std::string_view text, const std::string& name) {
         return std::nullopt;
     }
     const json root = json::parse(content, nullptr, false);
+    if (root.is_discarded()) {
+        Unpacked nothing;
+        nothing.entries.emplace_back(refuse(name, "not valid JSON (cut or damaged)"));
+        nothing.cut = true;
+        return nothing;
+    }
     if (!root.is_object()) return std::nullopt;
     if (const auto kvs = root.find("kvs"); kvs != root.end() && kvs->is_array()) return etcd_json(root, name);
     if (has_config_maps(root)) return config_maps(root, name);

@@ -17,7 +17,12 @@ struct Contained {
     std::string text;
 };
 
-// Nothing where the text is no such container. Errors: one that is damaged, or that holds nothing.
-[[nodiscard]] std::optional<Result<std::vector<Contained>>> unpack(std::string_view text, const std::string& name);
+struct Unpacked {
+    std::vector<Result<Contained>> entries;  // in their order; the error of one says nothing about the others
+    bool cut = false;                        // it ends too early: what was behind the last entry is not known
+};
+
+// Nothing where the text is no such container. Errors: one that is damaged as a whole, or that holds nothing.
+[[nodiscard]] std::optional<Result<Unpacked>> unpack(std::string_view text, const std::string& name);
 
 }  // namespace cpulevel::intake

@@ -11,32 +11,48 @@
 namespace cpulevel::intake {
 namespace {
 
-using Nodes = std::vector<profile::NodeProfile>;
-
-Result<Nodes> read_one(std::string_view text, const std::string& name) {
+void read_one(std::string_view text, const std::string& name, Described& described) {
     // The schema's name may also stand in a string of another document: what it is not, the reader of levels says.
     if (trim(text.substr(0, 4096)).starts_with('{') && text.find("\"cpulevel/level/") != std::string_view::npos &&
         text.find("\"cpulevel/profile/") == std::string_view::npos) {
-        const auto level = level::from_json(text, name);
-        if (!level) return std::unexpected(level.error());
-        return Nodes{level::as_node(*level)};
+        if (const auto level = level::from_json(text, name)) {
+            described.nodes.push_back(level::as_node(*level));
+        } else {
+            described.faults.push_back(level.error());
+        }
+        return;
     }
-    return profile::import_text(text, name);
+    auto each = profile::import_each(text, name);
+    if (!each) return described.faults.push_back(each.error());
+    for (Result<profile::NodeProfile>& node : *each) {
+        if (node) {
+            described.nodes.push_back(*std::move(node));
+        } else {
+            described.faults.push_back(node.error());
+        }
+    }
 }
 
 }  // namespace
 
-Result<Nodes> nodes_of(std::string_view text, const std::string& name) {
+Described nodes_of(std::string_view text, const std::string& name) {
+    Described described;
     const auto contained = unpack(text, name);
-    if (!contained) return read_one(text, name);
-    if (!*contained) return std::unexpected(contained->error());
-    Nodes nodes;
-    for (const Contained& one : **contained) {
-        auto more = read_one(one.text, name + ": " + one.name);
-        if (!more) return std::unexpected(more.error());
-        std::ranges::move(*more, std::back_inserter(nodes));
+    if (!contained) {
+        read_one(text, name, described);
+    } else if (!*contained) {
+        described.faults.push_back(contained->error());
+    } else {
+        described.cut = (*contained)->cut;
+        for (const Result<Contained>& one : (*contained)->entries) {
+            if (one) {
+                read_one(one->text, name + ": " + one->name, described);
+            } else {
+                described.faults.push_back(one.error());
+            }
+        }
     }
-    return nodes;
+    return described;
 }
 
 bool looks_like_json_lines(std::string_view first) {

@@ -10,7 +10,13 @@
 
 namespace cpulevel::intake {
 
-[[nodiscard]] Result<std::vector<profile::NodeProfile>> nodes_of(std::string_view text, const std::string& name);
+struct Described {
+    std::vector<profile::NodeProfile> nodes;
+    std::vector<Error> faults;  // what cannot be read; the nodes are those of the rest
+    bool cut = false;           // an unknown number of nodes is missing
+};
+
+[[nodiscard]] Described nodes_of(std::string_view text, const std::string& name);
 
 // JSON lines: more than one line, and the first is a whole JSON object; but not a session with QEMU.
 [[nodiscard]] bool looks_like_json_lines(std::string_view first);

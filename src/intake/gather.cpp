@@ -54,6 +54,8 @@ class Gatherer {
 
    private:
     void fail(std::size_t source, Error error) { own_.fail(place_of(source, next_), std::move(error)); }
+    // What was read of the source before stays.
+    void fail_rest(std::size_t source, Error error) { own_.fail_rest(place_of(source, next_), std::move(error)); }
 
     void tell() const {
         if (options_.progress) options_.progress(collector_.done(), total_);
@@ -93,7 +95,7 @@ class Gatherer {
         walked_[source] = std::move(walked->files);
         links_ += walked->links;
         others_ += walked->others;
-        for (Error& error : walked->unreadable) fail(source, std::move(error));
+        for (Error& error : walked->unreadable) fail_rest(source, std::move(error));
         const std::vector<std::string>& files = walked_[source];
         total_ += files.size();
         Batch batch;
@@ -133,8 +135,8 @@ class Gatherer {
             if (!member || !*member) {
                 if (!batch.texts.empty()) hand_over(std::move(batch));
                 links_ += tar.links_skipped();
-                if (!member) return std::unexpected(member.error());
-                if (next_ == 0) return usage_error("no files in the archive", name);
+                if (!member) fail_rest(source, member.error());
+                if (member && next_ == 0) return usage_error("no files in the archive", name);
                 return {};
             }
             const std::string& inner = (*member)->name;
@@ -149,7 +151,11 @@ class Gatherer {
                 continue;
             }
             const auto content = tar.content();
-            if (!content) return std::unexpected(content.error());
+            if (!content) {
+                if (!batch.texts.empty()) hand_over(std::move(batch));
+                fail_rest(source, content.error());
+                return {};
+            }
             if (batch.chunk != tar.chunk() && !batch.texts.empty()) hand_over(std::exchange(batch, {}));
             batch.chunk = tar.chunk();
             batch.texts.push_back({place, *content, std::move(called)});
@@ -162,19 +168,25 @@ class Gatherer {
         Batch batch;
         std::size_t number = 0;
         std::size_t searched = 0;  // of what is unread, for the line's end
+        const auto ends_here = [&](Error error) {
+            if (!batch.texts.empty()) hand_over(std::move(batch));
+            fail_rest(source, std::move(error));
+            return Result<void>{};
+        };
         for (bool ended = false; !collector_.stopped();) {
             const std::string_view unread = chunks.unread();
             const auto end = unread.find('\n', searched);
             if (end == std::string_view::npos && !ended) {
                 searched = unread.size();
                 if (unread.size() > kLargestLine) {
-                    return usage_error("a line is too long", fmt::format("{}: line {}", name, number + 1),
-                                       fmt::format("more than {} bytes", kLargestLine));
+                    return ends_here(usage_error("a line is too long", fmt::format("{}: line {}", name, number + 1),
+                                                 fmt::format("more than {} bytes", kLargestLine))
+                                         .error());
                 }
                 const auto more = chunks.more();
                 if (batch.chunk != chunks.chunk() && !batch.texts.empty()) hand_over(std::exchange(batch, {}));
                 batch.chunk = chunks.chunk();
-                if (!more) return std::unexpected(more.error());
+                if (!more) return ends_here(more.error());
                 ended = !*more;
                 continue;
             }

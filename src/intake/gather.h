@@ -32,6 +32,9 @@ struct Gathered {
                                          // the same order
     std::vector<Error> faults;           // keep_going: what could not be read, in order; at most kMostFaults kept
     std::size_t fault_count = 0;
+    // Of the faults, those behind which an unknown number of nodes is missing: archives, streams and listings that end too
+    // early, folders that cannot be read.
+    std::size_t cut_count = 0;
     std::size_t links_skipped = 0;   // symbolic links in folders and archives
     std::size_t others_skipped = 0;  // pipes, sockets, devices
 };

@@ -71,6 +71,18 @@ Result<std::vector<NodeProfile>> import_text(std::string_view text, std::string 
     return (*format)->read(text, name);
 }
 
+Result<std::vector<Result<NodeProfile>>> import_each(std::string_view text, const std::string& name) {
+    text = without_mark(text);
+    const auto format = choose(text, name, std::nullopt);
+    if (!format) return std::unexpected(format.error());
+    if ((*format)->read_each != nullptr) return (*format)->read_each(text, name);
+    auto nodes = (*format)->read(text, name);
+    if (!nodes) return std::unexpected(nodes.error());
+    std::vector<Result<NodeProfile>> each;
+    for (NodeProfile& node : *nodes) each.emplace_back(std::move(node));
+    return each;
+}
+
 Result<NodeProfile> load_profile(const std::string& path) {
     const auto text = read_file(path);
     if (!text) return std::unexpected(text.error());

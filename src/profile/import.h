@@ -19,6 +19,10 @@ namespace cpulevel::profile {
 [[nodiscard]] Result<std::vector<NodeProfile>> import_text(std::string_view text, std::string name,
                                                            std::optional<std::string> from = std::nullopt);
 
+// The same with the format recognised, each node for itself where a file may have good ones beside a bad one. Error: the
+// file as a whole cannot be read.
+[[nodiscard]] Result<std::vector<Result<NodeProfile>>> import_each(std::string_view text, const std::string& name);
+
 struct ImportFormat {
     std::string_view name;   // as `from` takes it
     std::string_view title;  // for people

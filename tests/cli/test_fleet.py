@@ -5,13 +5,15 @@ import json
 import os
 import pathlib
 import pty
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
 
 PROGRAM = ""
-PROFILES = pathlib.Path(__file__).resolve().parents[2] / "data" / "profiles"
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+PROFILES = PROJECT / "data" / "profiles"
 MODELS = ["haswell", "zen2", "skylake-x", "westmere"]
 
 
@@ -66,6 +68,18 @@ class Fleet(unittest.TestCase):
             for n in range(8)]}
         self.assertEqual(self.features("-", input=json.dumps(maps)), wanted)
 
+    def test_recipes_hand_on_profiles_and_not_tables(self):
+        documents = [*(PROJECT / "docs").rglob("*"), PROJECT / "README.md"]
+        recipes = [line for document in documents if document.suffix in (".md", ".scd")
+                   for line in re.findall(r"^(?!\|)(?:.* )?(cpulevel scan[^|\n]*)\|[^|]", document.read_text(), re.M)]
+        self.assertTrue(recipes)
+        for recipe in recipes:
+            self.assertRegex(recipe, "--json|-o -")
+        # Word for word, with what etcdctl does to the value.
+        piped = subprocess.run([PROGRAM, "scan", "--json"], capture_output=True, text=True, check=True).stdout
+        etcd = {"kvs": [{"key": base64.b64encode(b"/n/1").decode(), "value": base64.b64encode(piped.encode()).decode()}]}
+        self.features("-", input=json.dumps(etcd))
+
     def test_many_nodes_are_shown_by_type(self):
         text = self.done("baseline", self.path / "nodes").stdout
         self.assertIn("100 nodes of 4 types", text)
@@ -88,6 +102,17 @@ class Fleet(unittest.TestCase):
         self.assertIn("050.json", result.stderr)
         self.assertIn("99 nodes of 4 types", result.stdout)
         self.assertIn("1 description could not be read; the level is of the others", json.loads(level.read_text())["warnings"])
+
+    def test_an_archive_that_is_cut(self):
+        tar, cut, level = self.path / "nodes.tar", self.path / "cut.tar", self.path / "level.json"
+        subprocess.run(["tar", "-C", self.path, "-cf", tar, "nodes"], check=True)
+        cut.write_bytes(tar.read_bytes()[:tar.stat().st_size // 2])
+        self.assertIn("ends in the middle", self.done("baseline", cut, status=2).stderr)
+        result = self.done("baseline", cut, "-o", level, "--keep-going", status=2)
+        self.assertRegex(result.stdout, "\n[45][0-9] nodes of 4 types\n")
+        for text in (result.stderr, " ".join(json.loads(level.read_text())["warnings"])):
+            self.assertIn("the rest is missing, and an unknown number of nodes with it", text)
+            self.assertNotIn("the level is of the others", text)
 
     def test_update(self):
         level, nodes = self.path / "fleet.json", self.path / "nodes"

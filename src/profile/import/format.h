@@ -19,6 +19,8 @@ struct Format {
     std::string_view title;
     bool (*recognises)(std::string_view text);
     Result<std::vector<NodeProfile>> (*read)(std::string_view text, const std::string& name);
+    // Where one node of a file may be bad and the others good: each for itself. Null where a file stands or falls as one.
+    Result<std::vector<Result<NodeProfile>>> (*read_each)(std::string_view text, const std::string& name) = nullptr;
 };
 
 // For formats that describe one node a file: one_node<read>.

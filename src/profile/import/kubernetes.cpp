@@ -180,7 +180,7 @@ Result<NodeProfile> read_item(const json& item, std::size_t index, const std::st
     return profile;
 }
 
-Result<std::vector<NodeProfile>> read(std::string_view text, const std::string& name) {
+Result<std::vector<Result<NodeProfile>>> read_each(std::string_view text, const std::string& name) {
     const auto document = json::parse(text, wanted, false);
     if (document.is_discarded() || !document.is_object()) {
         return usage_error("cannot import", name, "not valid JSON (cut or damaged)");
@@ -192,7 +192,7 @@ Result<std::vector<NodeProfile>> read(std::string_view text, const std::string& 
     } else {
         items.push_back(&document);
     }
-    std::vector<NodeProfile> profiles;
+    std::vector<Result<NodeProfile>> profiles;
     std::map<std::string, std::size_t> uses;
     std::size_t index = 0;
     for (const json* item : items) {
@@ -201,9 +201,10 @@ Result<std::vector<NodeProfile>> read(std::string_view text, const std::string& 
         // Items of a NodeList that was cut out of its list have no kind.
         if (!kind.empty() && kind != "Node" && kind != "NodeFeature") continue;
         auto profile = read_item(*item, index, name);
-        if (!profile) return std::unexpected(profile.error());
-        if (const auto use = ++uses[profile->name]; use > 1) profile->name += fmt::format(" ({})", use);
-        profiles.push_back(*std::move(profile));
+        if (profile) {
+            if (const auto use = ++uses[profile->name]; use > 1) profile->name += fmt::format(" ({})", use);
+        }
+        profiles.push_back(std::move(profile));
     }
     if (profiles.empty()) {
         return usage_error("cannot import", name, "no Node and no NodeFeature object in it",
@@ -212,8 +213,20 @@ Result<std::vector<NodeProfile>> read(std::string_view text, const std::string& 
     return profiles;
 }
 
+Result<std::vector<NodeProfile>> read(std::string_view text, const std::string& name) {
+    auto each = read_each(text, name);
+    if (!each) return std::unexpected(each.error());
+    std::vector<NodeProfile> profiles;
+    for (Result<NodeProfile>& profile : *each) {
+        if (!profile) return std::unexpected(profile.error());
+        profiles.push_back(*std::move(profile));
+    }
+    return profiles;
+}
+
 }  // namespace
 
-extern const Format kKubernetes{"nfd", "Node Feature Discovery: kubectl get nodes (or nodefeatures) -o json", recognises, read};
+extern const Format kKubernetes{"nfd", "Node Feature Discovery: kubectl get nodes (or nodefeatures) -o json", recognises, read,
+                               read_each};
 
 }  // namespace cpulevel::profile::import

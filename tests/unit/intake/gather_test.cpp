@@ -184,5 +184,105 @@ TEST_F(Gather, WhatKubectlAndEtcdctlPrint) {
     EXPECT_NE(refused.error().message().find("cpulevel/node0005"), std::string::npos) << refused.error().message();
 }
 
+// What is complete in front of a cut counts, and so does what is good beside what is bad.
+TEST_F(Gather, KeepsGoing) {
+    constexpr std::size_t kCount = 100;
+    GatherOptions options;
+    options.keep_going = true;
+    const auto read = [&](const std::string& name) {
+        EXPECT_FALSE(gather({(folder_ / name).string()}, {})) << name;
+        return gather({(folder_ / name).string()}, options);
+    };
+    std::string lines;
+    for (std::size_t i = 0; i < kCount; ++i) {
+        put(fmt::format("in/{:04}.json", i), profile::to_json(node(i)));
+        lines += nlohmann::json::parse(profile::to_json(node(i))).dump() + "\n";
+    }
+    put("lines", lines);
+    // Members and lines that end in front of every cut are known from the sizes.
+    const std::string pack = fmt::format("cd {} && tar --format=ustar -cf nodes.tar --sort=name in && gzip -k lines", folder_.string());
+    ASSERT_EQ(std::system(pack.c_str()), 0);  // NOLINT: the folder is ours
+    const std::string tar = *read_file((folder_ / "nodes.tar").string());
+    for (const std::size_t part : {2U, 3U, 7U}) {
+        const std::size_t cut = tar.size() / part;
+        std::size_t complete = 0;
+        for (std::size_t at = 512;; ++complete) {  // behind the folder's header
+            at += 512 + fs::file_size(folder_ / fmt::format("in/{:04}.json", complete));
+            if (at > cut) break;
+            at = (at + 511) / 512 * 512;
+        }
+        put("cut.tar", tar.substr(0, cut));
+        const auto gathered = read("cut.tar");
+        expect_fleet(gathered, complete);
+        EXPECT_EQ(gathered->fault_count, 1U);
+        EXPECT_EQ(gathered->cut_count, 1U);
+    }
+    const std::string packed = *read_file((folder_ / "lines.gz").string());
+    put("cut.gz", packed.substr(0, packed.size() / 2));
+    const auto gathered = read("cut.gz");
+    ASSERT_TRUE(gathered);
+    EXPECT_GT(gathered->fleet.node_count(), kCount / 4);
+    EXPECT_EQ(gathered->cut_count, 1U);
+
+    nlohmann::json maps = {{"apiVersion", "v1"}, {"kind", "List"}, {"items", nlohmann::json::array()}};
+    nlohmann::json etcd = {{"kvs", nlohmann::json::array()}};
+    std::string plain;
+    for (std::size_t i = 0; i < 20; ++i) {
+        const std::string text = profile::to_json(node(i));
+        maps["items"].push_back({{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", node(i).name}}}, {"data", {{"p", text}}}});
+        etcd["kvs"].push_back({{"key", base64(node(i).name)}, {"value", base64(text)}});
+        plain += node(i).name + "\n" + text + "\n";
+    }
+    maps["items"][19]["data"]["p"] = "no profile";
+    put("maps", maps.dump());
+    etcd["kvs"][19]["value"] = "!!!!";
+    put("etcd", etcd.dump());
+    for (const char* name : {"maps", "etcd"}) {
+        const auto good = read(name);
+        expect_fleet(good, 19);
+        EXPECT_EQ(good->fault_count, 1U);
+        EXPECT_EQ(good->cut_count, 0U);
+    }
+    put("plain", plain.substr(0, plain.size() - 100));
+    const auto good = read("plain");
+    expect_fleet(good, 19);
+    EXPECT_EQ(good->cut_count, 1U);
+
+    nlohmann::json nodes = {{"apiVersion", "v1"}, {"kind", "List"}, {"items", nlohmann::json::array()}};
+    for (const char* architecture : {"amd64", "arm", "amd64"}) {
+        nodes["items"].push_back({{"apiVersion", "v1"}, {"kind", "Node"},
+                                  {"metadata", {{"name", architecture}, {"labels", {{"kubernetes.io/arch", architecture}}}}}});
+    }
+    put("nfd", nodes.dump());
+    const auto others = read("nfd");
+    ASSERT_TRUE(others);
+    EXPECT_EQ(others->fleet.node_count(), 2U);
+    EXPECT_EQ(others->fault_count, 1U);
+}
+
+// Kubernetes puts a ConfigMap with the cluster's certificate into every namespace.
+TEST_F(Gather, CertificatesBesideTheProfiles) {
+    const auto map = [](const std::string& name, const std::string& key, const std::string& value) {
+        return nlohmann::json{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", name}}}, {"data", {{key, value}}}};
+    };
+    const std::string certificate = "-----BEGIN CERTIFICATE-----\nMIIC/jCCAeagAwIBAgIBADANBg==\n-----END CERTIFICATE-----\n";
+    nlohmann::json maps = {{"apiVersion", "v1"}, {"kind", "List"}, {"items", nlohmann::json::array()}};
+    maps["items"].push_back(map("kube-root-ca.crt", "ca.crt", certificate));
+    maps["items"].push_back(map("istio-ca-root-cert", "root-cert.pem", "\n" + certificate + certificate));
+    put("certificates", maps.dump());
+    const auto none = gather({(folder_ / "certificates").string()}, {});
+    ASSERT_FALSE(none);
+    EXPECT_NE(none.error().message().find("certificates"), std::string::npos) << none.error().message();
+    for (std::size_t i = 0; i < 20; ++i) maps["items"].push_back(map(node(i).name, "profile.json", profile::to_json(node(i))));
+    put("maps", maps.dump());
+    expect_fleet(gather({(folder_ / "maps").string()}, {}), 20);
+    // Whatever else is there is not passed over.
+    maps["items"].push_back(map("settings", "motd", "-----BEGIN of a day-----"));
+    put("other", maps.dump());
+    const auto other = gather({(folder_ / "other").string()}, {});
+    ASSERT_FALSE(other);
+    EXPECT_NE(other.error().message().find("settings"), std::string::npos) << other.error().message();
+}
+
 }  // namespace
 }  // namespace cpulevel::intake
