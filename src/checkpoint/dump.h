@@ -14,6 +14,7 @@
 #include "checkpoint/judgement.h"
 #include "checkpoint/record.h"
 #include "checkpoint/terminal_job.h"
+#include "checkpoint/uninterrupted.h"
 #include "engine/ptrace/adopt.h"
 #include "util/error.h"
 
@@ -69,6 +70,7 @@ struct RestoreReport {
     std::vector<std::string> cautions;
     std::vector<engine::ptrace::AdoptReport> trees;  // in the record's order
     bool at_terminal = false;                        // it uses our terminal
+    std::unique_ptr<Uninterrupted> uninterrupted;    // as long as `job` lives, which is in it
     std::unique_ptr<TerminalJob> job;                // this process has to stay and mirror it (terminal_job.h)
 };
 

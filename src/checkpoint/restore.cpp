@@ -51,6 +51,8 @@ class Restore {
         report.cautions = std::move(judgement->cautions);
         report.cautions.insert(report.cautions.begin(), judgement->against.begin(), judgement->against.end());
         step("CRIU restores the processes");
+        // Between CRIU's end and ours what was restored stands still and belongs to nobody.
+        report.uninterrupted = std::make_unique<Uninterrupted>();
         TerminalJob::expect();
         const auto root = start(*criu, report.record);
         if (!root) return std::unexpected(root.error());
@@ -72,6 +74,7 @@ class Restore {
             return std::unexpected(std::move(error));
         }
         report.trees = std::move(*trees);
+        if (!report.job) report.uninterrupted.reset();
         return report;
     }
 

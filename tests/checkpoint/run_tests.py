@@ -45,6 +45,7 @@ NATIVE = {  # name: verb, level, program
     "wait": ("wait_for_handler", LOW, "holds handler"),
     "frozen": ("frozen", LOW, "threads"),
     "killed": ("killed", LOW, "threads"),
+    "interrupted": ("interrupted", LOW, "threads"),
     "locks": ("locks", LOW, "holds locks"),
     "namespace": ("namespace", LOW, "threads"),
     "zombie": ("zombie", LOW, "holds zombie"),

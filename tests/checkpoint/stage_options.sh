@@ -133,3 +133,28 @@ EOF
     done
     gives 0 cpulevel dump "$pid" --images "$folder/again" --leave-running && levelled "after all" && goes_on "after all"
 }
+
+# Whoever restores is interrupted when CRIU has restored and not ended yet: what stands there is taken under its level all the same.
+interrupted() {
+    start && gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left || return
+    cat >"$folder/criu" <<EOF
+#!/bin/sh
+case \$1 in --version) exec criu --version ;; esac
+criu "\$@"
+status=\$?
+touch $folder/in_criu
+while [ ! -e $folder/ends ]; do sleep 0.05; done
+exit \$status
+EOF
+    chmod 755 "$folder/criu"
+    cpulevel restore "$folder/images" --criu "$folder/criu" >"$folder/said" 2>&1 &
+    restore=$!
+    until_done 30 is_in_criu || { fail "CRIU has not restored it"; return; }
+    for signal in TERM INT HUP; do kill -s "$signal" "$restore"; done
+    touch "$folder/ends"
+    wait "$restore"
+    status=$?
+    [ "$status" = 0 ] && says "every thread is supervised" || { fail "exit status $status after the signals"; return; }
+    pid=$gone
+    levelled "after the restore" && goes_on "after the restore"
+}
