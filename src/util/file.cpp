@@ -55,6 +55,13 @@ Result<void> write_all(int fd, std::string_view content, const std::string& path
 }  // namespace
 
 Result<void> write_file_atomically(const std::string& path, std::string_view content) {
+    // /dev/null, a pipe: root's rename would put a file in the device's place, for the whole system.
+    struct stat status{};
+    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+        const Fd special(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+        if (!special.valid()) return system_error(ErrorKind::usage, "cannot write", path);
+        return write_all(special.get(), content, path);
+    }
     // Hidden until it is whole: what reads a folder of files (Node Feature Discovery, shells' globs) skips it.
     const std::size_t name = path.rfind('/') + 1;  // npos + 1 is 0
     std::string temporary = path.substr(0, name) + "." + path.substr(name) + ".XXXXXX";
