@@ -12,6 +12,7 @@
 #include "cli/html_report.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
+#include "cli/own_output.h"
 #include "cli/view_collect.h"
 #include "cli/view_holders.h"
 #include "cli/view_types.h"
@@ -19,6 +20,7 @@
 #include "fleet/what_if.h"
 #include "level/collect.h"
 #include "level/meet.h"
+#include "level/named.h"
 #include "util/file.h"
 #include "util/text.h"
 
@@ -191,6 +193,13 @@ std::string baseline_json(const level::Meet& meet, const Nodes& nodes, std::span
                     {"signal_stack", largest_json(meet.signal_stack)}});
 }
 
+std::string written_text(const std::string& output, const level::Meet& meet, const arch::FeatureTable& table) {
+    std::string text = fmt::format("Written to {}", safe(output));
+    const auto reach = level::reached_level(table, meet.level.features, table.all()).reach;
+    if (reach == level::Reach::below) return text + "; no program starts under it (see the warnings)\n";
+    return text + fmt::format("; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n", safe(output));
+}
+
 Result<void> check(const Options& options) {
     if (options.update.empty() && options.nodes.empty())
         return usage_error("no nodes are given", {}, {}, "see cpulevel baseline --help");
@@ -201,8 +210,14 @@ Result<void> check(const Options& options) {
         return usage_error("nothing to update", options.update, {}, "give descriptions of new nodes, or --remove NAME");
     }
     // Standard output holds one thing.
-    if ((options.html == "-") + (options.output == "-") + options.json < 2) return {};
-    return usage_error("several outputs for standard output", {}, {}, "give --html or -o a file's name");
+    if ((options.html == "-") + (options.output == "-") + options.json >= 2) {
+        return usage_error("several outputs for standard output", {}, {}, "give --html or -o a file's name");
+    }
+    // A fleet that is updated is replaced, unless -o names another file; it is no node either way.
+    for (const std::string* file : {&options.output, &options.update, &options.html}) {
+        if (auto good = check_not_an_input(*file, options.nodes); !good) return good;
+    }
+    return check_apart(options.output.empty() ? options.update : options.output, options.html);
 }
 
 Result<int> baseline(const Options& options) {
@@ -243,9 +258,7 @@ Result<int> baseline(const Options& options) {
         const View view = View::of_standard_output(options.all);
         told = describe(meet->level, view) + "\n" + losses_text(*meet, {made->nodes, made->counts, alone}, view) +
                holders_text(*meet, made->fleet, *how, view) + collect_text(collect, table, view);
-        if (!output.empty())
-            told += fmt::format("\nWritten to {}; run a program under it:\n  cpulevel run --level {} -- PROGRAM\n",
-                                safe(output), safe(output));
+        if (!output.empty()) told += "\n" + written_text(output, *meet, table);
     }
     if (auto written = write_standard_output(told); !written) return std::unexpected(written.error());
     return status;

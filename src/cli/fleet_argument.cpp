@@ -79,7 +79,7 @@ Result<intake::Gathered> fleet_arguments(const std::vector<std::string>& words, 
                                   plural(gathered->links_skipped, "link")));
     }
     if (gathered->others_skipped > 0) {
-        print_warning(fmt::format("{} passed over that are no regular files", plural(gathered->others_skipped, "file")));
+        print_warning(fmt::format("{} passed over", plural(gathered->others_skipped, "pipe, socket or device", "pipes, sockets and devices")));
     }
     if (gathered->fleet.types.empty()) {
         if (gathered->fault_count > 0) return usage_error("none of the descriptions can be read");

@@ -89,8 +89,7 @@ std::string summary(const Nodes& nodes, const View& view) {
     Table rows({"node", "level", "features", "unknown", "CPU", "from"}, 0);
     rows.align(2, Align::right).align(3, Align::right);
     for (const profile::NodeProfile& node : nodes) {
-        const auto named = best_named_level(arch::table(node.architecture), node.features);
-        rows.add_row({safe(node.name), std::string(named.value_or("-")), fmt::format("{}", node.features.size()),
+        rows.add_row({safe(node.name), reached_cell(arch::table(node.architecture), node.features, node.known), fmt::format("{}", node.features.size()),
                       fmt::format("{}", (arch::table(node.architecture).all() - node.known).size()),
                       safe(trim(node.identity.brand)), safe(node.origin)});
     }
@@ -153,11 +152,11 @@ const Registration kRegistration(
          "tell (most have no signal stack, /proc/cpuinfo has no XSAVE layout) is noted, and a level made of it says "
          "so.\n"
          "Formats: json, a profile of ours; cpuid, what `cpuid -r` prints; libcpuid, a raw dump of `cpuid_tool`; "
-         "instlatx64, a dump of InstLatx64 or AIDA64; cpuinfo, /proc/cpuinfo of x86, arm64, s390x, ppc64le, riscv64 or "
+         "instlatx64, a dump of InstLatx64 or AIDA64; numbers, lines of leaf, subleaf and four registers; cpuinfo, /proc/cpuinfo of x86, arm64, s390x, ppc64le, riscv64 or "
          "LoongArch; lscpu, `lscpu --json`; libvirt, <cpudata>, `virsh capabilities`, `virsh domcapabilities` or <cpu>; "
          "qemu, answers of query-cpu-model-expansion; criu, cpuinfo.img; nfd, `kubectl get nodes -o json` or `kubectl get "
          "nodefeatures -A -o json` with labels of Node Feature Discovery; runsc, `runsc cpu-features`; archspec, names of "
-         "microarchitectures, one a line. nfd, qemu and archspec may describe many nodes in one file.",
+         "microarchitectures, one a line; sysctl, `sysctl machdep.cpu hw.optional` of macOS. nfd, qemu and archspec may describe many nodes in one file.",
      .examples = "  cpuid -r > node9.txt; cpulevel import node9.txt -o node9.json\n"
                  "  cpulevel import --from cpuinfo - < /proc/cpuinfo\n"
                  "  kubectl get nodes -o json | cpulevel import - -o profiles/\n"

@@ -11,6 +11,7 @@
 #include "cli/fleet_argument.h"
 #include "cli/level_argument.h"
 #include "cli/output.h"
+#include "cli/own_output.h"
 #include "cli/view_pools.h"
 #include "cli/view_types.h"
 #include "fleet/change.h"
@@ -89,9 +90,14 @@ Result<fleet::NodeType> model_argument(const std::string& word) {
     std::string name = word;
     std::size_t count = 1;
     if (const auto colon = word.rfind(':'); colon != std::string::npos) {
-        if (const auto number = parse_decimal(std::string_view(word).substr(colon + 1)); number && *number > 0) {
+        const std::string digits = word.substr(colon + 1);
+        if (!digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos) {
+            const auto number = parse_decimal(digits);  // nothing: more than fits
+            if (!number || *number == 0 || *number > intake::kMostNodes) {
+                return usage_error("--with takes a number of machines from 1 to " + with_commas(intake::kMostNodes), safe(word));
+            }
             name = word.substr(0, colon);
-            count = static_cast<std::size_t>(std::min<std::uint64_t>(*number, intake::kMostNodes));
+            count = static_cast<std::size_t>(*number);
         }
     }
     auto node = intake::find_model(name);
@@ -154,6 +160,11 @@ Result<void> write_pools(fleet::Pools& pools, const Options& options) {
 }
 
 Result<int> run_pools(const Options& options) {
+    if (!options.output.empty()) {
+        // Whatever the number of pools is: the first one is always written.
+        auto good = check_not_an_input(options.output + "/pool-1.json", options.nodes);
+        if (!good) return std::unexpected(good.error());
+    }
     auto gathered = fleet_arguments(options.nodes, options.keep_going);
     if (!gathered) return std::unexpected(gathered.error());
     const auto fleet = changed(gathered->fleet, options);
@@ -228,7 +239,10 @@ CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::s
 Action setup(CLI::App& app) {
     auto options = std::make_shared<Options>();
     app.add_option("NODE", options->nodes, kNodesHelp)->required()->type_name("NODE");
-    app.add_option("--pools", options->pools, "At most so many pools")->type_name("K")->check(CLI::PositiveNumber);
+    app.add_option("--pools", options->pools, "At most so many pools")->type_name("K")->check([](const std::string& text) {
+        const auto number = parse_decimal(text);
+        return number && *number > 0 ? std::string{} : "the number of pools is 1 or more, not " + safe(text);
+    });
     app.add_option("--lose-at-most", options->lose_at_most,
                    "As few pools as it takes for no node to lose more than N of the features that it could show alone")
         ->type_name("N");

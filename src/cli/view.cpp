@@ -107,6 +107,24 @@ std::optional<std::string_view> best_named_level(const arch::FeatureTable& table
     return level::best_standard_level(table, set);
 }
 
+std::string reached_text(const arch::FeatureTable& table, const arch::FeatureSet& set, const arch::FeatureSet& known) {
+    const auto [reach, level] = level::reached_level(table, set, known);
+    switch (reach) {
+        case level::Reach::exactly: return std::string(level);
+        case level::Reach::at_least: return fmt::format("{} at least", level);
+        case level::Reach::unknown: return "not known";
+        case level::Reach::below: return "below every named level";
+        case level::Reach::no_levels: break;
+    }
+    return fmt::format("no named levels for {}", arch::name(table.architecture()));
+}
+
+std::string reached_cell(const arch::FeatureTable& table, const arch::FeatureSet& set, const arch::FeatureSet& known) {
+    const auto [reach, level] = level::reached_level(table, set, known);
+    if (!level.empty()) return std::string(level);
+    return reach == level::Reach::unknown ? "?" : "-";
+}
+
 std::optional<std::string_view> best_product_level(const arch::FeatureTable& table, const arch::FeatureSet& set) {
     return level::best_product_level(table, set);
 }

@@ -42,6 +42,12 @@ struct View {
 // The largest standard level that the set contains: "x86-64-v3"; none if it has not even the smallest.
 [[nodiscard]] std::optional<std::string_view> best_named_level(const arch::FeatureTable& table,
                                                                const arch::FeatureSet& set);
+// What is reached of the standard levels, in words: "x86-64-v3", "x86-64 at least", "not known", "below every named level",
+// "no named levels for riscv64"; and for tables: "x86-64-v3", "?", "-". `known`: the features that are told of.
+[[nodiscard]] std::string reached_text(const arch::FeatureTable& table, const arch::FeatureSet& set,
+                                       const arch::FeatureSet& known);
+[[nodiscard]] std::string reached_cell(const arch::FeatureTable& table, const arch::FeatureSet& set,
+                                       const arch::FeatureSet& known);
 // The same among levels that are named after a product: "haswell".
 [[nodiscard]] std::optional<std::string_view> best_product_level(const arch::FeatureTable& table,
                                                                  const arch::FeatureSet& set);

@@ -34,7 +34,7 @@ std::string names_of(const fleet::Fleet& fleet, const fleet::Removal& removal) {
     }
     const std::size_t more = labels.size() - std::min(labels.size(), kLabels);
     labels.resize(labels.size() - more);
-    return safe(join(labels, ", ") + (more > 0 ? " and " + plural(more, "type") : std::string{}));
+    return safe(join(labels, ", ") + (more > 0 ? " and " + plural(more, "more type") : std::string{}));
 }
 
 // For each standard level that is out of reach: leaving out all that have it not.

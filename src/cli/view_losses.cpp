@@ -26,12 +26,11 @@ std::string types_text(const LevelledNodes& made_of, const View& view) {
     constexpr std::size_t kMost = 40;
     for (const std::size_t i : std::span(order).first(view.all ? order.size() : std::min(order.size(), kMost))) {
         const profile::NodeProfile& node = nodes[i];
-        const auto named = best_named_level(arch::table(node.architecture), node.features);
         const std::size_t alone = user_features(arch::table(node.architecture), costs[i]).size();
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
         rows.add_row(
-            {with_commas(counts[i]), safe(node.name), std::string(named.value_or("-")),
+            {with_commas(counts[i]), safe(node.name), reached_cell(arch::table(node.architecture), node.features, node.known),
              fmt::format(
                  "{}",
                  (view.all ? node.features : user_features(arch::table(node.architecture), node.features)).size()),
@@ -51,11 +50,10 @@ std::string nodes_text(const LevelledNodes& made_of, const View& view) {
     for (std::size_t i = 0; i < made_of.nodes.size(); ++i) {
         const profile::NodeProfile& node = made_of.nodes[i];
         const arch::FeatureTable& table = arch::table(node.architecture);
-        const auto named = best_named_level(table, node.features);
         const std::size_t alone = user_features(table, made_of.alone[i]).size();
         std::string brand(trim(node.identity.brand));
         if (brand.empty()) brand = node.identity.vendor;
-        rows.add_row({safe(node.name), std::string(named.value_or("-")),
+        rows.add_row({safe(node.name), reached_cell(table, node.features, node.known),
                       fmt::format("{}", (view.all ? node.features : user_features(table, node.features)).size()),
                       alone == 0 ? "-" : view.style.caution(fmt::format("{}", alone)), safe(brand)});
     }

@@ -51,9 +51,9 @@ std::string exactness(const Pools& pools) {
 
 std::string level_of(const Pool& pool) {
     const arch::FeatureTable& table = arch::table(pool.meet.level.architecture);
-    const auto named = best_named_level(table, pool.meet.level.features);
-    return fmt::format("{}, {}", named.value_or("below every named level"),
-                       plural(user_features(table, pool.meet.level.features).size(), "feature"));
+    const level::Level& level = pool.meet.level;
+    return fmt::format("{}, {}", reached_text(table, level.features, table.all() - level.undetermined),
+                       plural(user_features(table, level.features).size(), "feature"));
 }
 
 std::string pool_text(const Pool& pool, std::size_t number, const Fleet& fleet, const View& view) {
@@ -79,7 +79,7 @@ std::string labels(const Removal& removal, const Fleet& fleet) {
     if (names.size() <= kMost) return join(names, ", ");
     const std::size_t more = names.size() - kMost;
     names.resize(kMost);
-    return join(names, ", ") + fmt::format(" and {}", plural(more, "type"));
+    return join(names, ", ") + fmt::format(" and {}", plural(more, "more type"));
 }
 
 std::vector<std::string> strings(const arch::FeatureTable& table, const arch::FeatureSet& set) {

@@ -48,9 +48,9 @@ std::string describe(const profile::NodeProfile& node, const View& view) {
     facts.add_row({"CPU", identity_text(node.identity, node.architecture)});
     facts.add_row({"vendor", safe(node.identity.vendor)});
     facts.add_row({"architecture", std::string(arch::name(node.architecture))});
-    const auto named = best_named_level(table, node.features);
     const auto product = best_product_level(table, node.features);
-    facts.add_row({"level", (named ? view.style.good(*named) : "below every named level") +
+    const std::string reached = reached_text(table, node.features, node.known);
+    facts.add_row({"level", (best_named_level(table, node.features) ? view.style.good(reached) : reached) +
                                 (product ? fmt::format(", with all of {}", *product) : std::string{})});
     facts.add_row({"CPUs", cpus_text(node)});
     if (!node.kernel.empty()) facts.add_row({"kernel", safe(node.kernel)});

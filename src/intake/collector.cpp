@@ -37,7 +37,7 @@ void Reader::read_text(Place place, std::string_view text, const std::string& na
     shared_.done_.fetch_add(1, std::memory_order_relaxed);
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
         const auto found = shapes_[i].shape.match(text);
-        if (!found) continue;
+        if (!found || found->empty()) continue;  // one without a name is called after its file
         add(place, 0, shapes_[i].type, *found);
         if (i > 0) {
             Known known = std::move(shapes_[i]);

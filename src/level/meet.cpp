@@ -6,6 +6,7 @@
 
 #include "level/feature_text.h"
 #include "level/meet_parts.h"
+#include "level/named.h"
 #include "level/xsave_area.h"
 #include "util/text.h"
 
@@ -56,6 +57,20 @@ void add_origin_warnings(const arch::FeatureTable& table, Nodes nodes, const Fea
     }
 }
 
+// Most often a matter of descriptions that tell too little; a user finds out when nothing starts.
+void warn_below_lowest(const arch::FeatureTable& table, Level& level) {
+    const arch::NamedLevel* lowest = lowest_standard_level(table);
+    if (lowest == nullptr) return;
+    arch::FeatureSet missing;
+    for (const arch::FeatureId id : lowest->features) {
+        if (!level.features.contains(id)) missing.insert(id);
+    }
+    if (missing.empty()) return;
+    level.warnings.push_back(fmt::format("below {}, the lowest named level: no 64-bit program of a Linux distribution starts "
+                                         "under it; hidden are {}",
+                                         lowest->name, name_some(table, missing)));
+}
+
 }  // namespace
 
 std::string_view name(LossReason reason) {
@@ -78,7 +93,12 @@ Result<Meet> meet(Nodes nodes, const MeetOptions& options) {
     Meet result;
     Level& level = result.level;
     level.architecture = chosen.architecture;
-    level.identity = chosen.identity;
+    // A CPU of no vendor is one that glibc starts nothing on.
+    const bool nameless = level.architecture == arch::Architecture::x86_64 && chosen.identity.vendor.empty();
+    if (!nameless) level.identity = chosen.identity;
+    if (nameless && chosen.origin != "level") {
+        level.warnings.push_back(chosen.name + ": its description has no vendor; programs see that of the machine they are on");
+    }
     std::vector<std::string> node_names;
     for (const NodeProfile& node : nodes) {
         level.nodes.push_back({node.name, node.origin, node.identity.brand});
@@ -103,6 +123,7 @@ Result<Meet> meet(Nodes nodes, const MeetOptions& options) {
     level.features = met.features;
     level.undetermined = met.undetermined;
     result.losses = std::move(met.losses);
+    warn_below_lowest(table, level);
     add_origin_warnings(table, nodes, met, level);
 
     level.hwcap = meet_hwcap(table, nodes, level.features);

@@ -167,6 +167,27 @@ std::vector<const arch::NamedLevel*> standard_levels(const arch::FeatureTable& t
     return result;
 }
 
+const arch::NamedLevel* lowest_standard_level(const arch::FeatureTable& table) {
+    const auto levels = standard_levels(table);
+    const auto lowest = std::ranges::min_element(levels, {}, [](const auto* named) { return named->features.size(); });
+    return lowest == levels.end() ? nullptr : *lowest;
+}
+
+Reached reached_level(const arch::FeatureTable& table, const FeatureSet& set, const FeatureSet& known) {
+    const FeatureSet possible = set | (table.all() - known);
+    bool any = false, more = false;
+    for (const arch::NamedLevel* named : standard_levels(table)) {
+        any = true;
+        const FeatureSet wants = members(*named);
+        more |= !wants.is_subset_of(set) && wants.is_subset_of(possible);
+    }
+    if (!any) return {.reach = Reach::no_levels};
+    if (const auto best = best_standard_level(table, set)) {
+        return {.reach = more ? Reach::at_least : Reach::exactly, .level = *best};
+    }
+    return {.reach = more ? Reach::unknown : Reach::below};
+}
+
 std::optional<std::string_view> best_standard_level(const arch::FeatureTable& table, const FeatureSet& set) {
     return largest_contained(table, set, is_standard);
 }

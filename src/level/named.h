@@ -21,6 +21,22 @@ namespace cpulevel::level {
 // The levels of a standard (psABI, Arm architecture versions), steps of a ladder; the others name one product. Each set of
 // features once, in the order of the data.
 [[nodiscard]] std::vector<const arch::NamedLevel*> standard_levels(const arch::FeatureTable& table);
+// The lowest of them, without which no program of a Linux distribution starts; null where the architecture has none.
+[[nodiscard]] const arch::NamedLevel* lowest_standard_level(const arch::FeatureTable& table);
+// What is reached of the standard levels where not everything is told of: `known` holds the features that are.
+enum class Reach : std::uint8_t {
+    exactly,   // the level, and no higher one
+    at_least,  // the level; what is not told could make it a higher one
+    unknown,   // no level so far; what is not told could make it one
+    below,     // less than the lowest level
+    no_levels, // the architecture has none
+};
+struct Reached {
+    Reach reach = Reach::below;
+    std::string_view level{};  // where there is one
+};
+[[nodiscard]] Reached reached_level(const arch::FeatureTable& table, const arch::FeatureSet& set,
+                                    const arch::FeatureSet& known);
 // The largest standard level, or the largest product's, that the set contains; none if it has not even the smallest.
 [[nodiscard]] std::optional<std::string_view> best_standard_level(const arch::FeatureTable& table,
                                                                   const arch::FeatureSet& set);

@@ -22,8 +22,28 @@ struct Cost {
     std::size_t kept = 0;    // features that programs can use and the level shows
     std::size_t alone = 0;   // lost, and back if one certain type were left out
     std::size_t shared = 0;  // lost to several types
+    std::size_t untold = 0;  // nobody lacks it; a description does not tell of it, or of its layout
     std::size_t other = 0;   // no type's fault: never shown, or laid out differently
 };
+
+// Whose fault a loss is, dependencies followed to what they come from: a feature that needs what nobody tells of is not
+// lost to a type.
+level::LossReason root_of(const Prepared& prepared, const level::Loss& loss) {
+    if (loss.reason != level::LossReason::closure) return loss.reason;
+    bool untold = false, other = false;
+    for (const arch::FeatureId id : loss.missing_needs) {
+        const auto need = prepared.losses.find(id);
+        if (need == prepared.losses.end()) {  // no type has it
+            (prepared.report.level.undetermined.contains(id) ? untold : other) = true;
+            continue;
+        }
+        const auto reason = root_of(prepared, *need->second);
+        if (reason == level::LossReason::absent) return reason;
+        (reason == level::LossReason::unknown ? untold : other) = true;
+    }
+    if (untold) return level::LossReason::unknown;
+    return other ? level::LossReason::never : level::LossReason::absent;
+}
 
 Cost cost_of(const Prepared& prepared) {
     Cost cost{.kept = prepared.users(prepared.report.level.features)};
@@ -31,13 +51,13 @@ Cost cost_of(const Prepared& prepared) {
     for (const NodeType* type : prepared.types) alone |= type->gained_without;
     for (const auto& [id, loss] : prepared.losses) {
         if (!prepared.table[id].user) continue;
-        const bool nodes_fault = loss->reason == level::LossReason::absent ||
-                                 loss->reason == level::LossReason::unknown ||
-                                 loss->reason == level::LossReason::closure;
+        const auto reason = root_of(prepared, *loss);
         if (alone.contains(id)) {
             ++cost.alone;
-        } else if (nodes_fault) {
+        } else if (reason == level::LossReason::absent && prepared.types.size() > 1) {
             ++cost.shared;
+        } else if (reason == level::LossReason::unknown) {
+            ++cost.untold;
         } else {
             ++cost.other;
         }
@@ -66,7 +86,7 @@ std::string share(std::size_t part, std::size_t whole) {
 
 // One sentence for those who read no more.
 std::string sentence(const Prepared& prepared, const Cost& cost) {
-    const std::size_t lost = cost.alone + cost.shared + cost.other;
+    const std::size_t lost = cost.alone + cost.shared + cost.untold + cost.other;
     std::string text = fmt::format("Programs levelled to this run on {}", prepared.nodes == 1
                                                                             ? std::string("the one node")
                                                                             : fmt::format("all {}", count(prepared.nodes, "node")));
@@ -114,7 +134,7 @@ std::string key(std::string_view kind, std::size_t number, std::string_view what
 }
 
 std::string cost_card(const Cost& cost) {
-    const std::size_t whole = cost.kept + cost.alone + cost.shared + cost.other;
+    const std::size_t whole = cost.kept + cost.alone + cost.shared + cost.untold + cost.other;
     std::string rects;
     double x = 0;
     const auto piece = [&](std::string_view kind, std::size_t number) {
@@ -125,15 +145,17 @@ std::string cost_card(const Cost& cost) {
     piece("kept", cost.kept);
     piece("alone", cost.alone);
     piece("shared", cost.shared);
+    piece("untold", cost.untold);
     piece("other", cost.other);
     return fmt::format(
         R"(<section class="card" aria-labelledby="h-cost"><h2 id="h-cost">What it costs</h2>
 <svg class="bar tall" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{}</svg>
-<ul class="key">{}{}{}{}</ul>
+<ul class="key">{}{}{}{}{}</ul>
 <p class="quiet">Of the {} that some node has and programs can use.</p></section>
 )",
         rects, key("kept", cost.kept, "kept"), key("alone", cost.alone, "lost to a single CPU type"),
         key("shared", cost.shared, "lost to several CPU types"),
+        key("untold", cost.untold, "hidden because a description does not tell enough"),
         key("other", cost.other, "not shown, whoever has it"), count(whole, "feature"));
 }
 
@@ -183,13 +205,16 @@ std::string holders_card(const Prepared& prepared) {
                    ? "<li>There is one CPU type.</li>"
                    : "<li>No CPU type by itself: whatever is lost is lacking on two types at least.</li>";
     }
+    const std::string explanation =
+        fmt::format("<p class=\"quiet\">Features that the level would gain if {}.</p>",
+                    prepared.report.steps.empty() ? "that type alone were left out"
+                                                  : "that type alone, or these together, were left out");
     return fmt::format(
         R"(<section class="card" aria-labelledby="h-holders"><h2 id="h-holders">Who holds it down</h2>
 <ol class="holders">{}</ol>
-{}<p class="quiet">Features that the level would gain if {}.</p></section>
+{}{}</section>
 )",
-        rows, steps_list(prepared),
-        prepared.report.steps.empty() ? "that type alone were left out" : "that type alone, or these together, were left out");
+        rows, steps_list(prepared), prepared.types.size() == 1 ? std::string{} : explanation);
 }
 
 std::string ladder_card(const Prepared& prepared) {
@@ -197,7 +222,8 @@ std::string ladder_card(const Prepared& prepared) {
         std::string_view name;
         std::size_t nodes = 0;
         bool ours = false;
-        std::vector<std::size_t> without{};  // types that have not all of it
+        std::size_t untold = 0;              // nodes whose description does not tell
+        std::vector<std::size_t> without{};  // types that lack some of it
     };
     std::vector<Step> steps;
     for (const arch::NamedLevel* named : level::standard_levels(prepared.table)) {
@@ -205,26 +231,35 @@ std::string ladder_card(const Prepared& prepared) {
         for (const arch::FeatureId id : named->features) wants.insert(id);
         Step step{.name = named->name, .ours = wants.is_subset_of(prepared.report.level.features)};
         for (std::size_t i = 0; i < prepared.types.size(); ++i) {
-            if (wants.is_subset_of(prepared.types[i]->features)) {
-                step.nodes += prepared.types[i]->count;
+            const NodeType& type = *prepared.types[i];
+            if (wants.is_subset_of(type.features)) {
+                step.nodes += type.count;
+            } else if ((wants & type.known).is_subset_of(type.features)) {
+                step.untold += type.count;
             } else {
                 step.without.push_back(i);
             }
         }
-        if (step.nodes > 0 || prepared.report.level.architecture == arch::Architecture::x86_64) steps.push_back(step);
+        if (step.nodes > 0 || step.untold > 0 || prepared.report.level.architecture == arch::Architecture::x86_64) steps.push_back(step);
     }
     if (steps.empty()) return {};
     // The lowest steps of a long ladder are the ones that everybody has.
     while (steps.size() > kMostSteps && steps[1].nodes == prepared.nodes) steps.erase(steps.begin());
     std::string rows;
     for (const Step& step : steps) {
-        const std::string lacking = step.without.empty() || step.nodes == 0
-                                        ? std::string{}
-                                        : fmt::format(R"(<span class="not quiet">not {}</span>)",
-                                                      some_types(prepared, step.without, kTypesInLadder));
+        std::string lacking = step.without.empty() || step.nodes == 0
+                                  ? std::string{}
+                                  : "not " + some_types(prepared, step.without, kTypesInLadder);
+        if (step.untold > 0) {
+            lacking += fmt::format("{}not known of {}", lacking.empty() ? "" : "; ", count(step.untold, "node"));
+        }
+        if (!lacking.empty()) lacking = fmt::format(R"(<span class="not quiet">{}</span>)", lacking);
+        const std::string number = step.nodes == prepared.nodes                        ? "all"
+                                   : step.nodes == 0 && step.untold == prepared.nodes ? "?"
+                                                                                       : thousands(step.nodes);
         rows += fmt::format(R"(<li{}><span>{}</span>{}<b>{}</b>{}</li>)", step.ours ? R"( class="ours")" : "",
                             escape(step.name), bar(step.nodes, prepared.nodes, step.ours ? "kept" : "shared"),
-                            step.nodes == prepared.nodes ? "all" : thousands(step.nodes), lacking);
+                            number, lacking);
     }
     return fmt::format(
         R"(<section class="card" aria-labelledby="h-ladder"><h2 id="h-ladder">How many nodes reach</h2>

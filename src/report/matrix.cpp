@@ -31,12 +31,17 @@ std::string others_cell(const Prepared& prepared, arch::FeatureId id) {
     return fmt::format("<td class=p>{}", has);
 }
 
+// By every type: then what is not told is where the XSAVE area keeps its state.
+bool feature_is_told(const Prepared& prepared, arch::FeatureId id) {
+    return std::ranges::all_of(prepared.types, [&](const NodeType* type) { return type->known.contains(id); });
+}
+
 std::string level_cell(const Prepared& prepared, arch::FeatureId id) {
     if (prepared.report.level.features.contains(id)) return "<td class=k>shown";
     const auto loss = prepared.losses.find(id);
     const auto reason = loss == prepared.losses.end() ? level::LossReason::absent : loss->second->reason;
     switch (reason) {
-        case level::LossReason::unknown: return "<td class=l>not told";
+        case level::LossReason::unknown: return feature_is_told(prepared, id) ? "<td class=l>layout not told" : "<td class=l>not told";
         case level::LossReason::closure: return "<td class=l>dependency";
         case level::LossReason::never: return "<td class=l>never";
         case level::LossReason::layout: return "<td class=l>layout";

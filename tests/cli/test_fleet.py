@@ -114,6 +114,71 @@ class Fleet(unittest.TestCase):
             self.assertIn("the rest is missing, and an unknown number of nodes with it", text)
             self.assertNotIn("the level is of the others", text)
 
+    def test_no_output_becomes_an_input(self):
+        nodes = [self.path / "nodes" / "000.json", self.path / "nodes" / "001.json"]
+        level = self.path / "fleet.json"
+        self.done("baseline", *nodes, "-o", level, "--updatable")
+        before = level.read_text(), nodes[0].read_text()
+        (self.path / "link.json").symlink_to(level)
+        for inputs, output in (([*nodes, level], level), ([*nodes, "link.json"], "fleet.json"), (nodes, nodes[0])):
+            told = self.done("baseline", *inputs, "-o", output, status=2, cwd=self.path).stderr
+            self.assertIn("the output is also one of the inputs", told)
+            self.assertIn("leave this file out of the inputs", told)
+        folder = self.path / "nodes"
+        for output in (folder / "level.json", folder / ".." / "nodes" / "level.json"):
+            self.assertIn("lies in a folder of inputs", self.done("baseline", folder, "-o", output, status=2).stderr)
+        self.assertIn("lies in a folder of inputs", self.done("baseline", ".", "--html", "x.html", status=2, cwd=folder).stderr)
+        self.assertIn("lies in a folder of inputs", self.done("pools", folder, "--pools", "2", "-o", folder, status=2).stderr)
+        self.assertIn("also one of the inputs", self.done("baseline", "--update", level, level, status=2).stderr)
+        self.assertEqual(before, (level.read_text(), nodes[0].read_text()))
+        self.assertEqual(len(list(folder.iterdir())), 100)
+        # What is not read is not in the way; nor is the fleet that is brought up to date.
+        self.done("baseline", folder, "-o", folder / ".level.json")
+        self.done("baseline", "--update", level, folder / "002.json")
+        self.done("baseline", "--update", level, folder / "003.json", "-o", level)
+        for a, b in ((self.path / "new", "new"), (level, "link.json")):
+            told = self.done("baseline", *nodes, "-o", a, "--html", b, status=2, cwd=self.path).stderr
+            self.assertIn("two outputs would be one file", told)
+
+    def test_a_level_under_which_nothing_starts(self):
+        old = node(0)
+        old["features"], old["known"] = ["fpu"], ["fpu", "sse2"]
+        old.update(origin="test", cpus=[])
+        old.pop("xsave", None)
+        (self.path / "old.json").write_text(json.dumps(old))
+        level = self.path / "level.json"
+        result = self.done("baseline", self.path / "old.json", "-o", level)
+        self.assertIn("no 64-bit program of a Linux distribution starts", " ".join(result.stdout.split()))
+        self.assertIn("no program starts under it", result.stdout)
+        self.assertNotIn("cpulevel run", result.stdout)
+        # A node of Kubernetes of which nothing else is known; its level starts programs, also without a vendor.
+        (self.path / "nodes.json").write_text(json.dumps({"apiVersion": "v1", "kind": "NodeList", "items": [
+            {"kind": "Node", "metadata": {"name": "n", "labels": {"kubernetes.io/arch": "amd64"}}}]}))
+        result = self.done("baseline", self.path / "nodes.json", "-o", level)
+        self.assertNotIn("no 64-bit program", " ".join(result.stdout.split()))
+        self.assertIn("cpulevel run", result.stdout)
+        self.assertNotIn("identity", json.loads(level.read_text()))
+
+    def test_a_profile_without_a_name_is_called_after_its_file(self):
+        for number in range(2):
+            (self.path / f"unnamed{number}.json").write_text(json.dumps({**node(number), "name": ""}))
+        self.assertIn("unnamed1.json", self.done("baseline", self.path / "unnamed0.json", self.path / "unnamed1.json").stdout)
+        (self.path / "nodes" / "100.json").write_text(json.dumps({**node(0), "name": ""}, indent=2))
+        told = json.loads(self.done("pools", self.path / "nodes", "--json").stdout)
+        self.assertIn("100.json", json.dumps(told))
+
+    def test_a_pipe_stays_a_pipe(self):
+        # As root, /dev/null itself would be replaced: tried on a pipe of our own.
+        pipe = self.path / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen([PROGRAM, "baseline", self.path / "nodes", "-o", pipe], stdout=subprocess.PIPE) as process:
+            reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            self.addCleanup(os.close, reader)
+            process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0)
+        self.assertTrue(pipe.is_fifo())
+        self.assertIn(b"cpulevel/level/1", os.read(reader, 65536))
+
     def test_update(self):
         level, nodes = self.path / "fleet.json", self.path / "nodes"
         self.done("baseline", nodes, "--updatable", "-o", level)
@@ -193,6 +258,14 @@ class Fleet(unittest.TestCase):
         self.done("compare", "--question", "start", "x86-64-v2", PROFILES / "zen2.json")
         self.done("pools", "--lose-only", "avx2", PROFILES / "zen2.json")
         self.done("export", "--for", "go=1.21", "x86-64-v2", "--to", "go")
+
+    def test_numbers_that_pools_takes(self):
+        nodes = self.path / "nodes"
+        for word in ("zen4:0", "zen4:10000001", "zen4:99999999999", "zen4:99999999999999999999999"):
+            told = self.done("pools", nodes, "--with", word, status=2).stderr
+            self.assertIn("from 1 to 10,000,000", told)
+        self.done("pools", nodes, "--with", "zen4:10000")
+        self.assertIn("the number of pools is 1 or more", self.done("pools", nodes, "--pools", "0", status=2).stderr)
 
     def test_pools(self):
         nodes = self.path / "nodes"

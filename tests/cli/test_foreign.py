@@ -69,6 +69,14 @@ class Foreign(unittest.TestCase):
                 self.assertEqual((len(shown), shown[0]["architecture"]), (count, architecture))
         self.each(check)
 
+    def test_levels_that_are_not_known(self):
+        (self.path / "riscv").write_text("processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\n")
+        self.assertIn("no named levels for riscv64", run("show", self.path / "riscv").stdout)
+        nodes = {"apiVersion": "v1", "kind": "NodeList", "items": [
+            {"kind": "Node", "metadata": {"name": "n", "labels": {"kubernetes.io/arch": "amd64"}}}]}
+        (self.path / "nfd").write_text(json.dumps(nodes))
+        self.assertRegex(run("show", self.path / "nfd").stdout, "level +x86-64 at least")
+
     def test_baseline(self):
         def check(name, form):
             done = run("baseline", form, "--json")

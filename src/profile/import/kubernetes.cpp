@@ -6,7 +6,11 @@
 // NodeFeature objects have what NFD's worker found, unfiltered, under spec.features.flags["cpu.cpuid"].elements: on x86 the
 // names of klauspost/cpuid, on arm64 those of the HWCAP bits. There a missing name is a "no" for the names that every
 // version of NFD with NodeFeature objects (since 0.12) looks for.
-// Sources: NFD source/cpu/cpu.go and cpuid_linux_arm64.go; klauspost/cpuid featureid_string.go.
+// Kubernetes runs on 64-bit systems only ("386" is no architecture of its nodes), and the label kubernetes.io/arch is the
+// kubelet's own GOARCH. So a node of amd64 has what the psABI requires of every x86-64 processor, and one of arm64 what
+// Armv8.0-A does: an inference, and the profile's notes say so.
+// Sources: kubernetes.io "Well-Known Labels", "Release notes: downloads" (server and node binaries); x86-64 psABI,
+// "Micro-Architecture Levels"; NFD source/cpu/cpu.go and cpuid_linux_arm64.go; klauspost/cpuid featureid_string.go.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -128,8 +132,26 @@ std::string vendor_of(std::string vendor) {
     return vendor;
 }
 
+// The lowest level of the architecture; without one (ppc64le, s390x) nothing is inferred.
+const arch::NamedLevel* lowest_level(const arch::FeatureTable& table) {
+    switch (table.architecture()) {
+        case Architecture::x86_64: return table.find_level("x86-64");
+        case Architecture::aarch64: return table.find_level("armv8.0-a");
+        default: return nullptr;
+    }
+}
+
+void infer_from_architecture(NodeProfile& profile) {
+    const auto* lowest = lowest_level(arch::table(profile.architecture));
+    if (lowest == nullptr) return;
+    for (const arch::FeatureId id : lowest->features) profile.features.insert(id);
+    profile.notes.push_back(fmt::format("taken from its architecture ({}), not told: what every CPU of {} has",
+                                        arch::name(profile.architecture), lowest->name));
+}
+
 void take_names(const Found& found, NodeProfile& profile) {
     const auto& table = arch::table(profile.architecture);
+    infer_from_architecture(profile);
     std::vector<std::string> strange;
     for (const std::string_view name : found.names) {
         if (const auto id = find_feature(table, name, kSynonyms)) {
@@ -167,7 +189,7 @@ Result<NodeProfile> read_item(const json& item, std::size_t index, const std::st
     profile.identity.model = small_number(found.model);
     take_names(found, profile);
     if (!found.told) {
-        profile.notes.emplace_back("Node Feature Discovery says nothing about this node: all its features are unknown");
+        profile.notes.emplace_back("Node Feature Discovery says nothing about this node");
     } else if (found.unfiltered) {
         profile.notes.emplace_back("made from a NodeFeature object: raw values, the XSAVE layout, HWCAP words and "
                                    "AT_MINSIGSTKSZ are not known");

@@ -7,7 +7,12 @@ namespace cpulevel::profile::import {
 namespace {
 
 bool recognises(std::string_view text) { return trim(text.substr(0, 4096)).starts_with('{'); }
-Result<NodeProfile> read(std::string_view text, const std::string& name) { return from_json(text, name); }
+Result<NodeProfile> read(std::string_view text, const std::string& name) {
+    auto profile = from_json(text, name);
+    // Somebody has to be called when something is lost.
+    if (profile && profile->name.empty()) profile->name = name.substr(name.rfind('/') + 1);
+    return profile;
+}
 
 }  // namespace
 

@@ -236,7 +236,14 @@ TEST(Importers, NfdLabelsNeverSayNo) {
     EXPECT_EQ(says(nodes[0], "sse4_2"), "unknown");  // NFD hides it by default
     EXPECT_EQ(says(nodes[0], "avx512f"), "unknown"); // and an administrator may hide this
     EXPECT_EQ(nodes[0].features, nodes[0].known);
-    EXPECT_TRUE(nodes[1].known.empty());             // a node without NFD
+    // NFD has no label for these, or hides them by default; every 64-bit CPU of x86 has them.
+    for (const char* name : {"sse2", "cmov", "lm", "fxsr", "syscall"}) EXPECT_EQ(says(nodes[0], name), "yes") << name;
+    // A node without NFD: its architecture is all that is known of it.
+    EXPECT_EQ(nodes[1].known, nodes[1].features);
+    const auto& base = *arch::table(nodes[1].architecture)
+                            .find_level(nodes[1].architecture == Architecture::x86_64 ? "x86-64" : "armv8.0-a");
+    EXPECT_EQ(nodes[1].known.size(), base.features.size());
+    EXPECT_THAT(nodes[1].notes, Contains(HasSubstr("taken from its architecture")));
     EXPECT_THAT(nodes[1].notes, Contains(HasSubstr("says nothing")));
     EXPECT_EQ(nodes[2].origin, "NFD NodeFeature");
     EXPECT_EQ(nodes[2].architecture, Architecture::x86_64);

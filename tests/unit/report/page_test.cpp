@@ -159,6 +159,33 @@ TEST(Page, ALargeFleetStaysSmall) {
     EXPECT_LT(missing, 100'000U);
 }
 
+// What a description does not tell is not lost to a CPU type, and nobody is said to lack it.
+TEST(Page, WhatIsNotToldIsNobodysLoss) {
+    const arch::FeatureTable& table = arch::table(arch::Architecture::x86_64);
+    Report report = two_types();
+    report.types.erase(report.types.begin());
+    report.types[0].known = report.types[0].features | features(table, {"sse3"});
+    report.losses[0].reason = level::LossReason::unknown;
+    report.losses[0].lacking.clear();
+    report.losses[0].undescribed = {"new1"};
+    report.losses[0].detail = "the XSAVE layout of new1 is not told";
+    level::Loss dependent;
+    dependent.feature = table.find("vaes").value();
+    dependent.reason = level::LossReason::closure;
+    dependent.missing_needs = {report.losses[0].feature};
+    report.losses.push_back(dependent);
+    const std::string html = page(report);
+    EXPECT_TRUE(holds(html, "There is one CPU type."));
+    EXPECT_FALSE(holds(html, "lost to several CPU types"));
+    EXPECT_TRUE(holds(html, "<b>2</b> hidden because a description does not tell enough"));
+    // Every type tells that it has AVX2: what is missing is the layout.
+    EXPECT_TRUE(holds(html, "<td class=l>layout not told"));
+    // x86-64 is not told of (cmov); x86-64-v2 cannot be reached without SSE3.
+    EXPECT_TRUE(holds(html, "<span>x86-64</span>"));
+    EXPECT_TRUE(holds(html, "<b>?</b><span class=\"not quiet\">not known of 2 nodes</span>"));
+    EXPECT_EQ(occurrences(html, "not known of 2 nodes"), 1U);
+}
+
 TEST(ShortCpu, LeavesOutWhatSaysNothing) {
     EXPECT_EQ(short_cpu("Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz"), "Xeon E5-2680 v3");
     EXPECT_EQ(short_cpu("AMD EPYC 7763 64-Core Processor"), "EPYC 7763");
