@@ -164,6 +164,7 @@ class Dump {
         if (setup_.leave_running) words.emplace_back("--leave-running");
         if (const auto cgroup = frozen_cgroup(held.root)) words.insert(words.end(), {"--freeze-cgroup", *cgroup});
         add_options(words, held.record.criu, setup_.criu.options);
+        const CriuLog log(setup_.folder + "/" + kLog);
         const auto end = run_criu(criu, words, [&](pid_t process) -> Result<void> {
             const auto started = start_guard(process, to_json(held.record), [&, self = ::getpid()] {
                 // We are there, and dismiss the guard when everything is done; or we have been killed.
@@ -176,7 +177,6 @@ class Dump {
             return {};
         });
         if (!end) return std::unexpected(end.error());
-        const std::string log = setup_.folder + "/" + kLog;
         if (end->status != 0) return std::unexpected(criu_error("the tree was not dumped", log, *end));
         auto record = read_record(setup_.folder);
         if (!record) return std::unexpected(record.error());

@@ -102,10 +102,10 @@ class Restore {
                                        "--pidfile",
                                        kPidFile};
         add_options(words, options, setup_.criu.options);
+        const CriuLog log(setup_.folder + "/" + kLog);
         const auto end = run_criu(criu, words);
         if (!end) return std::unexpected(end.error());
-        if (end->status != 0)
-            return std::unexpected(criu_error("nothing was restored", setup_.folder + "/" + kLog, *end));
+        if (end->status != 0) return std::unexpected(criu_error("nothing was restored", log, *end));
         return restored_root(pid_file);
     }
 

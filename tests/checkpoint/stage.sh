@@ -134,6 +134,10 @@ damaged() {
     gives 2 cpulevel restore "$folder/images" && says "no cpulevel.json" || return
     [ ! -d "/proc/$gone" ] || { fail "something was restored"; return; }
     cp "$folder/good" "$record"
+    # CRIU ends before it has a log, and an earlier one is not quoted.
+    echo "Error (criu/x.c:1): of another time" >"$folder/images/restore.log"
+    gives 3 cpulevel restore "$folder/images" --criu-option=--bogus && says "unrecognized option" || return
+    ! grep -q "another time\|restore.log" "$folder/said" || { fail "an earlier log is quoted"; return; }
     comes_back && goes_on "after the restore"
 }
 
