@@ -46,7 +46,7 @@ NATIVE = {  # name: verb, level, program
     "frozen": ("frozen", LOW, "threads"),
     "killed": ("killed", LOW, "threads"),
     "locks": ("locks", LOW, "holds locks"),
-    "namespace": ("namespace", LOW, "threads"),
+    "namespace": ("namespace", LOW, "holds orphan"),
     "zombie": ("zombie", LOW, "holds zombie"),
 }
 # There and back on the emulated machine, whose kernel is 6.1: CRIU before 4.2 cannot dump network sockets on Linux 6.16 and later.

@@ -67,6 +67,7 @@ namespace() {
     status=$?
     front=''
     [ "$status" = 0 ] || { fail "restore ended with $status, not as the program"; return; }
+    [ -e "$folder/outlived" ] || { fail "who outlived the first process was not waited for"; return; }
     rm "$data/arrived"
     unshare -p -f --mount-proc $SCRIPT restore "$folder/images" >"$folder/said" 2>&1 &
     front=$!
