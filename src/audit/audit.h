@@ -95,8 +95,9 @@ struct ProcessOptions {
 // Errors: no such process (usage), not allowed to look at it (machine).
 [[nodiscard]] Result<Report> audit_process(pid_t pid, const Target& target, const ProcessOptions& options = {});
 
-// A folder of CRIU images. Errors (usage): not a checkpoint, damaged, newer than this version can know.
-[[nodiscard]] Result<Report> audit_images(const std::string& folder, const Target& target);
+// A folder of CRIU images. `portable`: processes in it that are cpulevel's own, started so that they use no more of the CPU than the first
+// x86-64 has; images cannot tell. Errors (usage): not a checkpoint, damaged, newer than this version can know.
+[[nodiscard]] Result<Report> audit_images(const std::string& folder, const Target& target, std::span<const pid_t> portable = {});
 
 // Waits until no thread of the tree is in a handler whose frame the target cannot take; then the report of that moment
 // (which may hold other findings). Waits by events: the system call that ends a handler. `timeout` over: the last report,

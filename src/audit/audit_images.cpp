@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "audit/audit.h"
 #include "audit/judge.h"
 #include "audit/xstate.h"
@@ -52,7 +54,7 @@ Snapshot snapshot_of(images::DumpedProcess process) {
 
 }  // namespace
 
-Result<Report> audit_images(const std::string& folder, const Target& target) {
+Result<Report> audit_images(const std::string& folder, const Target& target, std::span<const pid_t> portable) {
     auto checkpoint = images::read_checkpoint(folder);
     if (!checkpoint) return std::unexpected(checkpoint.error());
     if (checkpoint->processes.empty()) return usage_error("no process is in this checkpoint", folder);
@@ -61,7 +63,8 @@ Result<Report> audit_images(const std::string& folder, const Target& target) {
     report.target = target.name;
     for (images::DumpedProcess& process : checkpoint->processes) {
         const std::string no_pages = process.no_pages_because;
-        const Snapshot snapshot = snapshot_of(std::move(process));
+        Snapshot snapshot = snapshot_of(std::move(process));
+        snapshot.portable = std::ranges::find(portable, snapshot.pid) != portable.end();
         judge(examine(snapshot), target, report);
         if (no_pages.empty()) continue;
         Finding finding = finding_of(snapshot, 0, Kind::unreadable, Severity::unknown);

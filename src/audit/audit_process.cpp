@@ -20,9 +20,10 @@ Result<Report> audit_process(pid_t pid, const Target& target, const ProcessOptio
     report.target = target.name;
     for (const pid_t one : processes) {
         if (one == ::getpid()) continue;  // asked for its own ancestor: this program is not part of the move
+        const bool portable = live::is_portable(one);
         const live::StoppedProcess stopped(one);
         if (stopped.threads().empty() && one != pid) continue;  // ended meanwhile
-        const auto snapshot = live::snapshot_of(stopped.threads(), one, layout ? &*layout : nullptr);
+        auto snapshot = live::snapshot_of(stopped.threads(), one, layout ? &*layout : nullptr);
         if (!snapshot) {
             if (one == pid) return std::unexpected(snapshot.error());
             if (snapshot.error().kind == ErrorKind::usage) continue;
@@ -37,6 +38,7 @@ Result<Report> audit_process(pid_t pid, const Target& target, const ProcessOptio
             continue;
         }
         if (snapshot->mappings.empty()) continue;  // a zombie, or a kernel thread
+        snapshot->portable = portable;
         judge(examine(*snapshot), target, report);
     }
     const std::size_t below = report.processes.empty() ? 0 : report.processes.size() - 1;

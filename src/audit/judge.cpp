@@ -61,7 +61,8 @@ Evidence examine(const Snapshot& process) {
 
 void judge(const Evidence& evidence, const Target& target, Report& report) {
     const Snapshot& process = *evidence.process;
-    Examined examined{process.pid, process.name, process.threads.size(), shown_text(evidence), 0};
+    std::string shown = process.portable ? "not of interest: cpulevel itself, which uses no more than the first x86-64 has" : shown_text(evidence);
+    Examined examined{process.pid, process.name, process.threads.size(), std::move(shown), 0};
     for (const FrameSearch& search : evidence.frames) examined.handlers += search.frames.size();
     report.processes.push_back(std::move(examined));
     if (process.architecture != target.architecture) {

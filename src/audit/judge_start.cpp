@@ -175,6 +175,11 @@ void judge_tile_permission(const Evidence& evidence, const Target& target, Repor
 }  // namespace
 
 void judge_start(const Evidence& evidence, const Target& target, Report& report) {
+    if (evidence.process->portable) {
+        // Shown the machine's own features, it leaves them alone; it binds nothing lazily, and makes no alternate stack.
+        judge_libraries(evidence, target, report);
+        return;
+    }
     judge_features(evidence, target, report);
     judge_resolver(evidence, target, report);
     judge_signal_stack(evidence, target, report);

@@ -67,6 +67,7 @@ struct Snapshot {
     std::vector<Mapping> mappings;   // by address, without overlaps
     std::vector<Thread> threads;
     std::unique_ptr<Memory> memory;
+    bool portable = false;           // cpulevel itself, which uses no more of the CPU than the first x86-64 has (engine/portable.h)
     std::string levelled_by;         // the record of a supervisor: the level's name; empty: none found
     // Of the machine where the state was saved: where signal frames on the stack have their components.
     std::optional<profile::XsaveLayout> layout;

@@ -1,9 +1,12 @@
 #include "checkpoint/criu_log.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <utility>
 
+#include "util/file.h"
 #include "util/text.h"
 
 namespace cpulevel::checkpoint {
@@ -111,6 +114,35 @@ Explained explain(std::string_view log) {
         into = {printable(*message, 300), std::string(advice)};
     }
     return explained.line.empty() ? by_the_way : explained;
+}
+
+std::string said_outside_of_log(std::string_view output) {
+    constexpr std::size_t kMostLines = 2;
+    std::vector<std::string> lines;
+    for (const std::string_view line : split(output, '\n')) {
+        const std::string_view text = trim(line);
+        if (lines.size() == kMostLines || text.starts_with("Usage:")) break;
+        if (!text.empty()) lines.push_back(printable(text, 300));
+    }
+    return join(lines, " ");
+}
+
+CriuLog::CriuLog(std::string path) : path_(std::move(path)) {
+    struct stat status{};
+    if (::unlink(path_.c_str()) != 0 && ::lstat(path_.c_str(), &status) == 0) before_ = status;
+}
+
+std::optional<std::string> CriuLog::of_this_run() const {
+    constexpr std::size_t kMost = 256U << 20U;
+    struct stat now{};
+    if (::lstat(path_.c_str(), &now) != 0) return std::nullopt;
+    const auto when = [](const struct stat& status) {
+        return std::pair(status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    };
+    if (before_ && before_->st_ino == now.st_ino && before_->st_size == now.st_size && when(*before_) == when(now))
+        return std::nullopt;
+    auto text = read_regular_file(path_, kMost);
+    return text ? std::optional(std::move(*text)) : std::nullopt;
 }
 
 std::vector<std::string> own_lines(std::string_view log) {

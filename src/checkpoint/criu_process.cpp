@@ -11,7 +11,6 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "checkpoint/criu_log.h"
 #include "engine/ptrace/processes.h"
 #include "util/fd.h"
 #include "util/file.h"
@@ -21,7 +20,6 @@ namespace cpulevel::checkpoint {
 
 namespace {
 
-constexpr std::size_t kMostLog = 256U << 20U;
 constexpr std::size_t kMostOutput = 1U << 20U;
 constexpr const char* kInstall =
     "install CRIU (Debian: criu; version 4.1 or later for Linux 6.12 and later), or give --criu PATH";
@@ -122,22 +120,18 @@ void add_options(std::vector<std::string>& words, const CriuOptions& options, co
     words.insert(words.end(), more.begin(), more.end());
 }
 
-Error criu_error(std::string what, const std::string& log_path, const CriuEnd& end) {
-    const auto log = read_file(log_path, kMostLog);
-    const std::string whole = (log ? *log : std::string{}) + end.output;
+Error criu_error(std::string what, const CriuLog& log, const CriuEnd& end) {
+    const auto written = log.of_this_run();
+    const std::string whole = written.value_or(std::string{}) + end.output;
+    const std::string more = written ? fmt::format("all that CRIU says is in {}", log.path()) : std::string{};
     // Our own script knows better why than CRIU, which only knows that it failed.
-    const auto own = own_lines(whole);
-    if (!own.empty())
-        return {ErrorKind::refused,
-                std::move(what),
-                "",
-                0,
-                join(own, "; "),
-                fmt::format("all that CRIU says is in {}", log_path)};
+    if (const auto own = own_lines(whole); !own.empty())
+        return {ErrorKind::refused, std::move(what), "", 0, join(own, "; "), more};
     auto [line, advice] = explain(whole);
-    if (line.empty()) line = fmt::format("CRIU ended with status {}", end.status);
-    const std::string more = fmt::format("all that CRIU says is in {}", log_path);
-    return {ErrorKind::machine, std::move(what), "", 0, "CRIU: " + line, advice.empty() ? more : advice + "; " + more};
+    if (line.empty()) line = said_outside_of_log(end.output);
+    line = line.empty() ? fmt::format("CRIU ended with status {}, and said nothing", end.status) : "CRIU: " + line;
+    if (!advice.empty() && !more.empty()) advice += "; ";
+    return {ErrorKind::machine, std::move(what), "", 0, std::move(line), advice + more};
 }
 
 }  // namespace cpulevel::checkpoint

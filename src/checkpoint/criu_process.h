@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/criu_log.h"
 #include "checkpoint/record.h"
 #include "util/error.h"
 
@@ -33,7 +34,7 @@ using BeforeCriu = std::function<Result<void>(pid_t criu)>;
 // The words of these options, and `more` as it is.
 void add_options(std::vector<std::string>& words, const CriuOptions& options, const std::vector<std::string>& more);
 
-// The error of a CRIU that failed, from its log; `what` opens it.
-[[nodiscard]] Error criu_error(std::string what, const std::string& log_path, const CriuEnd& end);
+// The error of a CRIU that failed, from its log and from what it wrote outside of it; `what` opens it.
+[[nodiscard]] Error criu_error(std::string what, const CriuLog& log, const CriuEnd& end);
 
 }  // namespace cpulevel::checkpoint

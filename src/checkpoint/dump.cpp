@@ -34,6 +34,8 @@ constexpr const char* kLog = "dump.log";
 Result<void> make_folder(const std::string& folder) {
     if (::mkdir(folder.c_str(), 0700) == 0) return {};
     if (errno != EEXIST) return system_error(ErrorKind::usage, "cannot make the folder for the images", folder);
+    struct stat status{};
+    if (::stat(folder.c_str(), &status) == 0 && !S_ISDIR(status.st_mode)) return usage_error("not a folder", folder);
     std::error_code error;
     const bool empty = fs::is_empty(folder, error);
     if (error) return usage_error("not a folder that can be read", folder, error.message());
@@ -164,6 +166,7 @@ class Dump {
         if (setup_.leave_running) words.emplace_back("--leave-running");
         if (const auto cgroup = frozen_cgroup(held.root)) words.insert(words.end(), {"--freeze-cgroup", *cgroup});
         add_options(words, held.record.criu, setup_.criu.options);
+        const CriuLog log(setup_.folder + "/" + kLog);
         const auto end = run_criu(criu, words, [&](pid_t process) -> Result<void> {
             const auto started = start_guard(process, to_json(held.record), [&, self = ::getpid()] {
                 // We are there, and dismiss the guard when everything is done; or we have been killed.
@@ -176,7 +179,6 @@ class Dump {
             return {};
         });
         if (!end) return std::unexpected(end.error());
-        const std::string log = setup_.folder + "/" + kLog;
         if (end->status != 0) return std::unexpected(criu_error("the tree was not dumped", log, *end));
         auto record = read_record(setup_.folder);
         if (!record) return std::unexpected(record.error());
@@ -208,7 +210,7 @@ class Dump {
         }
         if (std::ranges::none_of(held.trees, is_alive)) return with_state(std::move(error), "the tree has ended");
         if (std::ranges::any_of(held.trees, &Held::Tree::by_others)) {
-            return with_state(std::move(error), "the tree is let go, as it was before");
+            return with_state(std::move(error), "somebody else had let the tree go (another dump?), and it is left to them");
         }
         return with_state(std::move(error), "the tree runs on, levelled, as before");
     }

@@ -69,8 +69,13 @@ LevelledTree entry_of(const Held::Tree& tree, const engine::TreeView& view, cons
         entry.portable = engine::runs_portably(view.supervisor);
     }
     for (const pid_t process : tree.stopped_before) entry.stopped_before.push_back(own_number(process));
-    entry.processes = report.already ? view.processes : report.done.processes.size();
-    entry.threads = report.already ? view.threads : report.done.threads;
+    entry.processes = report.done.processes.size();
+    entry.threads = report.done.threads;
+    // Who has let go of all has nobody to count any more.
+    for (const engine::TreeMember& member : report.already ? engine::tree_members(view) : std::vector<engine::TreeMember>{}) {
+        ++entry.processes;
+        entry.threads += ptrace::threads_of(member.pid).size();
+    }
     entry.cpuid_in_memory = report.done.jumps;
     entry.cpuid_traps = report.done.cpuid_traps;
     entry.command = view.command;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "level/compare.h"
 #include "profile/probe.h"
 #include "util/text.h"
@@ -34,16 +32,11 @@ Judgement judgement_of(const audit::Report& report) {
 }
 
 Result<audit::Report> audit_images(const Record& record, const std::string& folder, const audit::Target& target) {
-    auto report = audit::audit_images(folder, target);
-    if (!report) return report;
-    std::erase_if(report->findings, [&](const audit::Finding& finding) {
-        if (finding.kind != audit::Kind::started_beyond) return false;
-        return std::ranges::any_of(record.trees, [&](const LevelledTree& tree) {
-            return tree.portable && tree.supervisor != 0 &&
-                   (finding.pid == tree.supervisor || finding.pid == tree.front);
-        });
-    });
-    return report;
+    std::vector<pid_t> portable;
+    for (const LevelledTree& tree : record.trees) {
+        if (tree.portable && tree.supervisor != 0) portable.insert(portable.end(), {tree.supervisor, tree.front});
+    }
+    return audit::audit_images(folder, target, portable);
 }
 
 Result<Judgement> may_come_here(const Record& record, const std::string& folder) {

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -24,12 +26,22 @@ Result<pid_t> restored_root(const std::string& path) {
     return machine_error("CRIU did not say which process it has restored", path);
 }
 
+Result<void> is_folder(const std::string& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT) return usage_error("no such folder", path);
+        return system_error(ErrorKind::usage, "cannot look into the folder", path);
+    }
+    return S_ISDIR(status.st_mode) ? Result<void>{} : usage_error("not a folder", path);
+}
+
 class Restore {
    public:
     explicit Restore(const RestoreSetup& setup) : setup_(setup) {}
 
     Result<RestoreReport> run() {
         RestoreReport report;
+        if (auto there = is_folder(setup_.folder); !there) return std::unexpected(there.error());
         auto record = read_record(setup_.folder);
         if (!record) return std::unexpected(record.error());
         if (!*record) {
@@ -105,10 +117,10 @@ class Restore {
                                        "--pidfile",
                                        kPidFile};
         add_options(words, options, setup_.criu.options);
+        const CriuLog log(setup_.folder + "/" + kLog);
         const auto end = run_criu(criu, words);
         if (!end) return std::unexpected(end.error());
-        if (end->status != 0)
-            return std::unexpected(criu_error("nothing was restored", setup_.folder + "/" + kLog, *end));
+        if (end->status != 0) return std::unexpected(criu_error("nothing was restored", log, *end));
         return restored_root(pid_file);
     }
 

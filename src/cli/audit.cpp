@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "audit/audit.h"
+#include "checkpoint/judgement.h"
+#include "checkpoint/record.h"
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/level_argument.h"
@@ -35,7 +37,10 @@ Result<audit::Report> look(const Options& options, const audit::Target& target) 
     const auto pid = parse_decimal(options.subject);
     if (!pid) {
         if (options.wait >= 0) return usage_error("only a process can be waited for", options.subject);
-        return audit::audit_images(options.subject, target);
+        // Beside the images of a levelled tree lies what is known of our own processes among them.
+        const auto record = checkpoint::read_record(options.subject);
+        if (!record) return std::unexpected(record.error());
+        return *record ? checkpoint::audit_images(**record, options.subject, target) : audit::audit_images(options.subject, target);
     }
     if (*pid < 1 || *pid > 0x7fffffff) return usage_error("no such process", options.subject);
     const audit::ProcessOptions how{.tree = !options.single};

@@ -31,6 +31,14 @@ std::string own_path() {
     return std::filesystem::read_symlink("/proc/self/exe", error).string();
 }
 
+Result<std::string> images_folder(const std::string& named) {
+    if (named.empty()) return usage_error("the name of the folder for the images is empty");
+    std::error_code error;
+    std::string folder = std::filesystem::absolute(named, error).lexically_normal().string();
+    if (error) return usage_error("cannot tell where this folder is", named, error.message());
+    return folder;
+}
+
 checkpoint::Progress progress_on_terminal() {
     if (::isatty(STDERR_FILENO) == 0) return {};
     return [](const std::string& step) { fmt::print(stderr, "{} ...\n", step); };

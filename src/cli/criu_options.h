@@ -15,6 +15,9 @@ void add_criu_options(CLI::App& app, checkpoint::CriuSetup& setup);
 // The path of this executable: CRIU's action script.
 [[nodiscard]] std::string own_path();
 
+// A folder of images as the user named it, from the root on: CRIU has a working directory of its own.
+[[nodiscard]] Result<std::string> images_folder(const std::string& named);
+
 // A line for each step on standard error, where that is a terminal.
 [[nodiscard]] checkpoint::Progress progress_on_terminal();
 

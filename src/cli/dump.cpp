@@ -87,9 +87,9 @@ Result<int> run(Options& options) {
     dump.criu.script = own_path();
     dump.patience = std::chrono::seconds(options.timeout);
     dump.progress = progress_on_terminal();
-    std::error_code error;
-    dump.folder = std::filesystem::absolute(options.folder, error).lexically_normal().string();
-    if (error) return usage_error("cannot tell where this folder is", options.folder, error.message());
+    auto folder = images_folder(options.folder);
+    if (!folder) return std::unexpected(folder.error());
+    dump.folder = std::move(*folder);
     if (options.wait >= 0 && options.target.empty())
         return usage_error("what to wait for?", "--wait", "it goes with --to");
     if (options.wait >= 0) dump.wait = std::chrono::milliseconds(static_cast<std::int64_t>(options.wait * 1000));

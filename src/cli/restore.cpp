@@ -2,10 +2,8 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "checkpoint/dump.h"
 #include "cli/command.h"
@@ -75,9 +73,9 @@ Result<int> run(Options& options) {
     restore.patience = std::chrono::seconds(options.timeout);
     restore.progress = progress_on_terminal();
     restore.criu.script = own_path();
-    std::error_code error;
-    restore.folder = std::filesystem::absolute(options.folder, error).lexically_normal().string();
-    if (error) return usage_error("cannot tell where this folder is", options.folder, error.message());
+    auto folder = images_folder(options.folder);
+    if (!folder) return std::unexpected(folder.error());
+    restore.folder = std::move(*folder);
     auto report = checkpoint::restore(restore);
     if (!report) return std::unexpected(report.error());
     for (const std::string& caution : report->cautions) print_warning(safe(caution));

@@ -1,4 +1,4 @@
-// holds tcp|unix|locks|handler|terminal|zombie
+// holds tcp|unix|locks|handler|terminal|zombie|orphan
 // Has what CRIU carries only when it is told to, or what a target may not take, and checks without pause that it still has it. Moved and
 // asked as the travellers are (traveller.h); the other ends stay behind (stays_behind.py).
 #define _GNU_SOURCE
@@ -139,6 +139,18 @@ static void reap(void) {
     leave_child();
 }
 
+// A child that goes on for a while when its parent has ended, and then says so.
+static void leave_orphan(void) {
+    const pid_t parent = getpid();
+    child = fork();
+    CHECK(child >= 0);
+    if (child != 0) return;
+    while (getppid() == parent) usleep(10000);
+    usleep(500000);
+    CHECK(open("outlived", O_CREAT | O_WRONLY, 0644) >= 0);
+    _exit(0);
+}
+
 static void nothing(uint32_t* state) { (void)state; }
 
 int main(int words, char** word) {
@@ -160,6 +172,10 @@ int main(int words, char** word) {
     if (strcmp(what, "zombie") == 0) {
         leave_child();
         return travel(is_zombie, reap);
+    }
+    if (strcmp(what, "orphan") == 0) {
+        leave_orphan();
+        return travel(nothing, NULL);
     }
     if (strcmp(what, "terminal") == 0) return talk();
     if (strcmp(what, "handler") == 0) {

@@ -47,7 +47,7 @@ NATIVE = {  # name: verb, level, program
     "killed": ("killed", LOW, "threads"),
     "interrupted": ("interrupted", LOW, "threads"),
     "locks": ("locks", LOW, "holds locks"),
-    "namespace": ("namespace", LOW, "threads"),
+    "namespace": ("namespace", LOW, "holds orphan"),
     "zombie": ("zombie", LOW, "holds zombie"),
 }
 # There and back on the emulated machine, whose kernel is 6.1: CRIU before 4.2 cannot dump network sockets on Linux 6.16 and later.

@@ -67,6 +67,7 @@ namespace() {
     status=$?
     front=''
     [ "$status" = 0 ] || { fail "restore ended with $status, not as the program"; return; }
+    [ -e "$folder/outlived" ] || { fail "who outlived the first process was not waited for"; return; }
     rm "$data/arrived"
     unshare -p -f --mount-proc $SCRIPT restore "$folder/images" >"$folder/said" 2>&1 &
     front=$!
@@ -86,10 +87,10 @@ leave_running() {
 # Somebody has let it go before: the dump leaves it so, and the restore levels it.
 let_go_before() {
     start && gives 0 cpulevel release "$pid" --leave-stopped || return
-    gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && says "let go" || return
+    gives 0 cpulevel dump "$pid" --images "$folder/images" --leave-running && says "let go" && says "Dumped: 1 process with [2-9]" || return
     [ "$(field "$pid" TracerPid)" = 0 ] || { fail "it was taken up"; return; }
     rm -rf "$folder/images"
-    gives 3 cpulevel dump "$pid" --images "$folder/images" --criu-option=--action-script=/bin/false && says "is let go, as it was before" || return
+    gives 3 cpulevel dump "$pid" --images "$folder/images" --criu-option=--action-script=/bin/false && says "somebody else had let the tree go" || return
     rm -rf "$folder/images"
     gives 0 cpulevel dump "$pid" --images "$folder/images" && has_left && comes_back && goes_on "after the restore"
 }
@@ -107,7 +108,9 @@ criu_fails() {
     gives 3 cpulevel dump "$pid" --images "$folder/images" --criu /travel/bin/no_criu && says "CRIU is not there" && levelled "without CRIU" || return
     [ ! -e "$folder/images" ] || { fail "a folder was made"; return; }
     mkdir "$folder/images" && touch "$folder/images/mine"
-    gives 2 cpulevel dump "$pid" --images "$folder/images" && says "not empty" && levelled "with a full folder" && goes_on "after all"
+    gives 2 cpulevel dump "$pid" --images "$folder/images" && says "not empty" || return
+    touch "$folder/file"
+    gives 2 cpulevel dump "$pid" --images "$folder/file" && says "not a folder" && levelled "with a full folder" && goes_on "after all"
 }
 
 # It was shown more than the target has.
@@ -132,8 +135,18 @@ damaged() {
     grep -q "cpulevel: not a valid" "$folder/images/restore.log" || { fail "the script does not say why"; return; }
     rm "$record"
     gives 2 cpulevel restore "$folder/images" && says "no cpulevel.json" || return
+    mkfifo "$record"
+    gives 2 timeout 20 cpulevel restore "$folder/images" && says "not a regular file" || return
+    rm "$record" && cp "$folder/good" "$record"
+    cp -a "$folder/images" "$folder/cut" && truncate -s -4096 "$folder/cut/pages-1.img"
+    gives 2 cpulevel restore "$folder/cut" && says "pages-1.img" || return
+    gives 2 cpulevel audit "$folder/cut" --to "$level" && says "pages-1.img" || return
+    gives 2 cpulevel restore "$folder/nowhere" && says "no such folder" || return
+    # CRIU ends before it has a log, and an earlier one is not quoted.
+    echo "Error (criu/x.c:1): of another time" >"$folder/images/restore.log"
+    gives 3 cpulevel restore "$folder/images" --criu-option=--bogus && says "unrecognized option" || return
+    ! grep -q "another time\|restore.log" "$folder/said" || { fail "an earlier log is quoted"; return; }
     [ ! -d "/proc/$gone" ] || { fail "something was restored"; return; }
-    cp "$folder/good" "$record"
     comes_back && goes_on "after the restore"
 }
 
@@ -196,10 +209,16 @@ bare() {
 
 # `cpulevel run` and the supervisor are dumped with the program.
 inside() {
-    start inside && gives 0 criu_dump "$front" --leave-running && until_done 20 is_levelled || { fail "--leave-running leaves it let go"; return; }
+    start inside || return
+    # Neither is a reason against a move; threads that are traced are not known of.
+    cpulevel audit "$front" --to "$level" >"$folder/said" 2>&1
+    says "cpulevel itself" && ! grep -q "unsafe: " "$folder/said" || { fail "its own processes are called unsafe"; return; }
+    gives 0 criu_dump "$front" --leave-running && until_done 20 is_levelled || { fail "--leave-running leaves it let go"; return; }
     levelled "after --leave-running" && gives 0 criu_dump "$front" && has_left || return
+    gives 0 cpulevel audit "$folder/images" --to "$level" || return
     pid=$gone
-    gives 0 criu_restore && levelled "after the restore" && goes_on "after the restore"
+    gives 0 cpulevel restore "$folder/images" && ! grep "warning" "$folder/said" || { fail "not restored, or with warnings"; return; }
+    levelled "after the restore" && goes_on "after the restore"
 }
 
 depart() { start && gives 0 cpulevel dump "$pid" --images "$folder/images" --to "$level" && has_left && echo "$gone" >"$folder/pid"; }

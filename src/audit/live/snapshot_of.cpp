@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "audit/live/thread_state.h"
+#include "engine/portable.h"
 #include "engine/ptrace/memory_map.h"
 #include "engine/registry.h"
 #include "profile/derive.h"
@@ -83,6 +84,14 @@ std::optional<profile::XsaveLayout> layout_here() {
 std::string process_name(pid_t pid) {
     const auto text = read_file(fmt::format("/proc/{}/comm", pid), kMostText);
     return text ? std::string(trim(*text)) : std::string();
+}
+
+bool is_portable(pid_t pid) {
+    const auto tree = engine::find_tree(pid);
+    if (!tree || !*tree) return false;
+    const engine::TreeView& view = **tree;
+    const bool is_ours = view.supervisor == pid || engine::in_namespace_of(view.supervisor, view.front) == pid;
+    return is_ours && engine::runs_portably(pid);
 }
 
 Result<Snapshot> snapshot_of(std::span<const StoppedProcess::Thread> threads, pid_t pid, const profile::XsaveLayout* layout) {

@@ -17,6 +17,10 @@ namespace cpulevel::audit::live {
 [[nodiscard]] Result<Snapshot> snapshot_of(std::span<const StoppedProcess::Thread> threads, pid_t pid,
                                            const profile::XsaveLayout* layout);
 
+// Is it the supervisor or the front of a levelled tree, and portable (snapshot.h)? Ask before it is stopped: whom we trace has no
+// record of its own to find it by.
+[[nodiscard]] bool is_portable(pid_t pid);
+
 // Where this machine's XSAVE components stand, as its CPUs tell it to us; nothing where it has none.
 [[nodiscard]] std::optional<profile::XsaveLayout> layout_here();
 

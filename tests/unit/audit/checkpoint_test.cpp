@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "audit/audit.h"
 #include "level/named.h"
 
@@ -59,6 +61,16 @@ TEST(Checkpoint, WhatGlibcRecordedIsRead) {
     EXPECT_THAT(report->findings, Contains(AllOf(Field(&Finding::kind, Kind::started_beyond), Field(&Finding::what, HasSubstr("avx512")))));
     EXPECT_THAT(report->findings, Not(Contains(Field(&Finding::kind, Kind::handler_frame))));
     EXPECT_THAT(report->findings, Not(Contains(Field(&Finding::kind, Kind::vector_state))));
+}
+
+// Our own processes are shown the machine's own features, and do without them.
+TEST(Checkpoint, WhatIsOurOwnAndPortableMayGoAnywhere) {
+    const std::array<pid_t, 1> portable{39};
+    const auto report = audit_images(kFixtures + "criu-4.1-quiet", named("x86-64"), portable);
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_TRUE(report->safe());
+    EXPECT_TRUE(report->findings.empty());
+    EXPECT_THAT(report->processes[0].shown, HasSubstr("cpulevel itself"));
 }
 
 TEST(Checkpoint, BackToAMachineLikeItsOwnIsSafe) {

@@ -2,11 +2,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "checkpoint/criu_log.h"
+#include "checkpoint/criu_process.h"
 
 namespace cpulevel::checkpoint {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Field;
 using ::testing::HasSubstr;
 
 TEST(CriuLog, TheFirstErrorIsTheCause) {
@@ -74,6 +81,35 @@ TEST(CriuLog, OurOwnLinesAreFound) {
     EXPECT_THAT(own_lines("(00.1) Running pre-dump scripts\ncpulevel: this checkpoint cannot go there\nError "
                           "(criu/util.c:656): exited\n"),
                 ::testing::ElementsAre("this checkpoint cannot go there"));
+}
+
+TEST(CriuLog, WhatIsSaidOutsideOfIt) {
+    EXPECT_EQ(said_outside_of_log("criu: unrecognized option '--bogus'\n\nUsage:\n  criu dump|pre-dump\n"), "criu: unrecognized option '--bogus'");
+    EXPECT_EQ(said_outside_of_log("CRIU needs to have the CAP_SYS_ADMIN capability: \nsetcap cap_sys_admin+eip criu\nand more\n"),
+              "CRIU needs to have the CAP_SYS_ADMIN capability: setcap cap_sys_admin+eip criu");
+    EXPECT_EQ(said_outside_of_log(" \n"), "");
+    EXPECT_LT(said_outside_of_log(std::string(10000, 'x')).size(), 400U);
+}
+
+// What an earlier run has written says nothing about this one.
+TEST(CriuLog, OfThisRunOnly) {
+    std::string folder = (std::filesystem::temp_directory_path() / "criu-log-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    const std::string path = folder + "/restore.log";
+    const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
+    write("Error (a.c:1): earlier\n");
+    const CriuLog log(path);
+    EXPECT_FALSE(log.of_this_run());
+    write("Error (a.c:1): now\n");
+    EXPECT_EQ(log.of_this_run(), "Error (a.c:1): now\n");
+    const CriuEnd end{1, "Error (b.c:1): outside\n"};
+    EXPECT_THAT(criu_error("it failed", log, end), Field(&Error::why, "CRIU: now"));
+    EXPECT_THAT(criu_error("it failed", log, end), Field(&Error::hint, HasSubstr(path)));
+    const CriuLog none(path);
+    EXPECT_THAT(criu_error("it failed", none, end), AllOf(Field(&Error::why, "CRIU: outside"), Field(&Error::hint, "")));
+    EXPECT_THAT(criu_error("it failed", none, {1, "You cannot\n"}), Field(&Error::why, "CRIU: You cannot"));
+    EXPECT_THAT(criu_error("it failed", none, {1, ""}), Field(&Error::why, HasSubstr("status 1")));
+    std::filesystem::remove_all(folder);
 }
 
 }  // namespace
