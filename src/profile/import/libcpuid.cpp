@@ -130,13 +130,14 @@ Result<NodeProfile> read_arm(std::string_view raw, const std::string& name) {
         const auto key = line.substr(4, equals - 4);
         const auto digits = trim(line.substr(equals + 1));
         const auto value = parse_hex(digits);
-        // Fewer would be another value.
-        if (!value || digits.size() != 16) return refuse(name, lines.number(), "cut or damaged line: expected 16 hexadecimal digits");
+        if (!value) return refuse(name, lines.number(), "cut or damaged line: expected hexadecimal digits");
         if (key == "midr") {
             close_cpu();
             if (midr == 0) midr = *value;
         }
         if (!key.starts_with("id_aa64")) continue;
+        // Fewer would be another value.
+        if (digits.size() != 16) return refuse(name, lines.number(), "cut or damaged line: expected 16 hexadecimal digits");
         has64 = has64 || *value != 0;
         registers.insert_or_assign(std::string(key), *value);
         if (registers.size() > 256) return refuse(name, lines.number(), "absurdly many registers");
