@@ -49,7 +49,9 @@ class Usage(unittest.TestCase):
 
     def test_dump_and_restore_want_what_they_need(self):
         self.refused(["dump", str(os.getpid())], 2, "--images")
-        self.refused(["restore", "/nonexistent"], 2, "not a checkpoint of a levelled tree")
+        self.refused(["restore", "/nonexistent"], 2, "no such folder")
+        self.refused(["restore", "/usr"], 2, "not a checkpoint of a levelled tree")
+        self.refused(["restore", ""], 2, "is empty")
         with tempfile.TemporaryDirectory() as images:
             self.refused(["dump", "2147483647", "-D", images, "--criu", "/bin/true"], 3, "no CRIU that works")
             self.refused(["dump", "1", "-D", images, "--wait", "3"], 2, "--to")
