@@ -67,4 +67,4 @@ cat <<END
 Where the machine has no CPUID faulting (see 1.), a program whose CPUID instruction is made at run time, as the Java
 virtual machine's is, still sees the real CPU.
 END
-title "Now: cpulevel scan -o \$(hostname).json on your machines, cpulevel baseline *.json -o fleet.json, cpulevel run"
+title "Now: cpulevel scan -o \$(hostname).json on your machines, cpulevel baseline nodes/ -o fleet.json, cpulevel run"

@@ -306,8 +306,8 @@ const Registration kRegistration(
      .details =
          "The level shows a feature only if every node has it and everything that it needs; sizes that programs must "
          "provide for are the largest of all nodes. Vendors may be mixed.",
-     .examples = "  cpulevel baseline *.json -o fleet.json\n"
-                 "  cpulevel baseline *.json --html report.html    the same to look at, in a browser\n"
+     .examples = "  cpulevel baseline nodes/ -o fleet.json         of all descriptions in a folder\n"
+                 "  cpulevel baseline nodes/ --html report.html    the same to look at, in a browser\n"
                  "  cpulevel baseline nodes/ --updatable -o fleet.json\n"
                  "  cpulevel baseline --update fleet.json new/ --remove node[3-5]\n"
                  "  cpulevel baseline a.json b.json --all          why each feature is lost\n"

@@ -17,7 +17,7 @@ constexpr std::string_view kAbout =
 constexpr std::string_view kWorkflow =
     R"(The main job:
   cpulevel scan -o "$(hostname).json"            on each machine: describe its CPU
-  cpulevel baseline *.json -o fleet.json         once: what they have in common
+  cpulevel baseline nodes/ -o fleet.json         once: what they have in common
   cpulevel run --level fleet.json -- PROGRAM     on any of them: run under it
 
 `cpulevel COMMAND --help` explains a command, with examples.
