@@ -125,14 +125,12 @@ namespace {
 template <class Value, std::size_t kStep>
 void find_values(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
     if (intervals.empty() || bytes.size() < sizeof(Value)) return;
-    const std::uint64_t low = intervals.low();
-    const std::uint64_t span = intervals.span();
     const std::byte* const begin = bytes.data();
     const std::size_t end = bytes.size() - sizeof(Value) + 1;
     Value value = 0;
     for (std::size_t at = 0; at < end; at += kStep) {
         std::memcpy(&value, begin + at, sizeof value);
-        if (value - low >= span) continue;
+        if (!intervals.is_near(value)) continue;
         if (const auto index = intervals.find(value)) arrival(*index);
     }
 }

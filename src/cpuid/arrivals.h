@@ -22,8 +22,6 @@ class Intervals {
     explicit Intervals(std::vector<Interval> intervals);
 
     [[nodiscard]] bool empty() const { return intervals_.empty(); }
-    [[nodiscard]] std::uint64_t low() const { return low_; }
-    [[nodiscard]] std::uint64_t span() const { return span_; }
     [[nodiscard]] std::optional<std::size_t> find(std::uint64_t address) const {
         return is_near(address) ? search(address) : std::nullopt;
     }
@@ -32,7 +30,6 @@ class Intervals {
         const std::uint64_t above_low = address - low_;
         return above_low < span_ && touches_block(above_low >> block_bits_);
     }
-    [[nodiscard]] const std::vector<Interval>& all() const { return intervals_; }
 
    private:
     [[nodiscard]] std::optional<std::size_t> search(std::uint64_t address) const;

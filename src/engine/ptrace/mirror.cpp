@@ -66,7 +66,7 @@ class Mirror {
         News news;
         int status = 0;
         for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0;) {
-            if (pid == supervisor_ || pid != program_) continue;
+            if (pid != program_) continue;
             stopped_ = WIFSTOPPED(status);
             if (!stopped_ && !WIFCONTINUED(status)) {
                 // A supervisor that has let the program go hears of its end from us alone.

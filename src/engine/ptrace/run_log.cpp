@@ -113,8 +113,7 @@ void RunLog::problem(pid_t pid, const std::string& text) {
     if (problems_.size() >= kMostProblems) return;
     problems_.push_back(fmt::format("{}: {}", pid, printable(text, 4096)));
     line(problems_.back());
-    if (options_.problems_to < 0 || options_.verbose) return;
-    tell_front("not covered: " + problems_.back());
+    if (!options_.verbose) tell_front("not covered: " + problems_.back());
 }
 
 void RunLog::tell_front(const std::string& text) const {

@@ -74,8 +74,7 @@ Result<void> Supervisor::seize(pid_t root) {
         }
         errno = error;
         return system_error(ErrorKind::machine, "cannot trace the program's process", std::to_string(root),
-                            "another tracer (strace, gdb, an outer `cpulevel run`), a container's seccomp filter or "
-                            "Yama's ptrace_scope 3 can forbid it; `cpulevel check` tells which");
+                            "a container's seccomp filter or Yama's ptrace_scope 3 can forbid it; `cpulevel check` tells which");
     }
     root_ = root;
     Thread& thread = thread_of(root);

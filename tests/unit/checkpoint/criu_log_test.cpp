@@ -8,6 +8,7 @@
 
 #include "checkpoint/criu_log.h"
 #include "checkpoint/criu_process.h"
+#include "../temporary_folder.h"
 
 namespace cpulevel::checkpoint {
 namespace {
@@ -93,10 +94,9 @@ TEST(CriuLog, WhatIsSaidOutsideOfIt) {
 
 // What an earlier run has written says nothing about this one.
 TEST(CriuLog, OfThisRunOnly) {
-    std::string folder = (std::filesystem::temp_directory_path() / "criu-log-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-    const std::string path = folder + "/restore.log";
-    const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
+    const test::TemporaryFolder folder;
+    const std::string path = folder.path() + "/restore.log";
+    const auto write = [&](const std::string& text) { folder.write("restore.log", text); };
     write("Error (a.c:1): earlier\n");
     const CriuLog log(path);
     EXPECT_FALSE(log.of_this_run());
@@ -109,7 +109,6 @@ TEST(CriuLog, OfThisRunOnly) {
     EXPECT_THAT(criu_error("it failed", none, end), AllOf(Field(&Error::why, "CRIU: outside"), Field(&Error::hint, "")));
     EXPECT_THAT(criu_error("it failed", none, {1, "You cannot\n"}), Field(&Error::why, "CRIU: You cannot"));
     EXPECT_THAT(criu_error("it failed", none, {1, ""}), Field(&Error::why, HasSubstr("status 1")));
-    std::filesystem::remove_all(folder);
 }
 
 }  // namespace

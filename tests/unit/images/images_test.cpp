@@ -11,6 +11,7 @@
 #include "images/checkpoint.h"
 #include "images/image_file.h"
 #include "util/file.h"
+#include "../temporary_folder.h"
 #include "writer.h"
 
 namespace cpulevel::images::test {
@@ -18,24 +19,7 @@ namespace {
 
 using testing::HasSubstr;
 
-class Folder {
-   public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "images-XXXXXX").string();
-        path_ = ::mkdtemp(name.data());
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    void put(const std::string& name, std::string_view content) const { std::ofstream(path_ / name, std::ios::binary) << content; }
-    [[nodiscard]] std::string path() const { return path_.string(); }
-
-   private:
-    std::filesystem::path path_;
-};
+using cpulevel::test::TemporaryFolder;
 
 Message x86_core(std::uint64_t header = 7) {
     return Message()
@@ -48,26 +32,26 @@ Message x86_core(std::uint64_t header = 7) {
         .message(5, Message().number(1, 0).number(6, 0x201).message(7, Message().number(1, 0x7f0000000000).number(2, 8192).number(3, 0)));
 }
 
-void put_checkpoint(const Folder& folder) {
-    folder.put("inventory.img", image(kInventoryMagic, {Message().number(1, 2)}));
-    folder.put("pstree.img", image(kTreeMagic, {Message().number(1, 42).number(2, 0).number(3, 42).number(4, 42).packed(5, {42, 43})}));
-    folder.put("core-42.img", image(kCoreMagic, {x86_core()}));
-    folder.put("core-43.img", image(kCoreMagic, {x86_core(0xe7)}));
-    folder.put("mm-42.img", image(kMemoryMagic, {Message()
+void put_checkpoint(const TemporaryFolder& folder) {
+    folder.write("inventory.img", image(kInventoryMagic, {Message().number(1, 2)}));
+    folder.write("pstree.img", image(kTreeMagic, {Message().number(1, 42).number(2, 0).number(3, 42).number(4, 42).packed(5, {42, 43})}));
+    folder.write("core-42.img", image(kCoreMagic, {x86_core()}));
+    folder.write("core-43.img", image(kCoreMagic, {x86_core(0xe7)}));
+    folder.write("mm-42.img", image(kMemoryMagic, {Message()
                                                      .number(12, 3)
                                                      .packed(13, {16, 0x178bfbff, 6, 4096, 0, 0, 99})
                                                      .message(14, Message().number(1, 0x400000).number(2, 0x402000).number(4, 7).number(5, 5).number(7, 0x41))
                                                      .message(14, Message().number(1, 0x7ffd0000).number(2, 0x7ffe0000).number(4, 0).number(5, 3).number(7, 0x201))}));
-    folder.put("files.img", image(kFilesMagic, {Message().number(1, 1).number(2, 7).message(3, Message().number(1, 7).number(2, 0).bytes(6, "/bin/victim")),
+    folder.write("files.img", image(kFilesMagic, {Message().number(1, 1).number(2, 7).message(3, Message().number(1, 7).number(2, 0).bytes(6, "/bin/victim")),
                                                 Message().number(1, 6).number(2, 8).message(7, Message().number(1, 8))}));
-    folder.put("pagemap-42.img", image(kPageMapMagic, {Message().number(1, 1), Message().number(1, 0x7ffd0000).number(2, 1).number(4, 4),
+    folder.write("pagemap-42.img", image(kPageMapMagic, {Message().number(1, 1), Message().number(1, 0x7ffd0000).number(2, 1).number(4, 4),
                                                        Message().number(1, 0x7ffd1000).number(2, 2).number(4, 1),
                                                        Message().number(1, 0x7ffd5000).number(2, 0).number(4, 4).number(5, 1)}));
-    folder.put("pages-1.img", std::string(4096, 'a') + std::string(4096, 'b'));
+    folder.write("pages-1.img", std::string(4096, 'a') + std::string(4096, 'b'));
 }
 
 TEST(Images, ACheckpointAsAWhole) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
     const auto checkpoint = read_checkpoint(folder.path());
     ASSERT_TRUE(checkpoint) << checkpoint.error().message();
@@ -103,10 +87,10 @@ TEST(Images, ACheckpointAsAWhole) {
 
 // What is not there would be taken for what was never changed.
 TEST(Images, AFileOfPagesThatIsCut) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
     for (const std::size_t size : {std::size_t{0}, std::size_t{4096}, std::size_t{8191}}) {
-        folder.put("pages-1.img", std::string(size, 'a'));
+        folder.write("pages-1.img", std::string(size, 'a'));
         const auto checkpoint = read_checkpoint(folder.path());
         ASSERT_FALSE(checkpoint) << size;
         EXPECT_THAT(checkpoint.error().message(), testing::AllOf(HasSubstr("the image is cut"), HasSubstr("pages-1.img"), HasSubstr("8192")));
@@ -116,7 +100,7 @@ TEST(Images, AFileOfPagesThatIsCut) {
 // Opened as a file, a pipe that nobody writes to would be waited for.
 TEST(Images, APipeInPlaceOfAFileIsRefused) {
     for (const char* name : {"inventory.img", "pstree.img", "core-42.img", "mm-42.img", "files.img", "pagemap-42.img", "pages-1.img"}) {
-        const Folder folder;
+        const TemporaryFolder folder;
         put_checkpoint(folder);
         const std::string path = folder.path() + "/" + name;
         std::filesystem::remove(path);
@@ -128,18 +112,18 @@ TEST(Images, APipeInPlaceOfAFileIsRefused) {
 }
 
 TEST(Images, AMissingListOfFilesIsNamedAsItIsNow) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
     std::filesystem::rename(folder.path() + "/files.img", folder.path() + "/elsewhere");
     EXPECT_THAT(read_checkpoint(folder.path()).error().message(), HasSubstr("/files.img"));
 }
 
 TEST(Images, PagesOfAnEarlierDump) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
     std::filesystem::create_directory(folder.path() + "/parent");
-    folder.put("parent/pagemap-42.img", image(kPageMapMagic, {Message().number(1, 3), Message().number(1, 0x7ffd1000).number(2, 2)}));
-    folder.put("parent/pages-3.img", std::string(8192, 'p'));
+    folder.write("parent/pagemap-42.img", image(kPageMapMagic, {Message().number(1, 3), Message().number(1, 0x7ffd1000).number(2, 2)}));
+    folder.write("parent/pages-3.img", std::string(8192, 'p'));
     const auto checkpoint = read_checkpoint(folder.path());
     ASSERT_TRUE(checkpoint) << checkpoint.error().message();
     std::vector<std::byte> bytes(16384);
@@ -182,9 +166,9 @@ TEST(Images, ThirtyTwoBitAndShadowStackAndKeys) {
 }
 
 TEST(Images, ZombiesAreLeftOut) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
-    folder.put("core-42.img", image(kCoreMagic, {Message().number(1, 1).message(3, Message().number(1, 6).bytes(6, "gone"))}));
+    folder.write("core-42.img", image(kCoreMagic, {Message().number(1, 1).message(3, Message().number(1, 6).bytes(6, "gone"))}));
     const auto checkpoint = read_checkpoint(folder.path());
     ASSERT_TRUE(checkpoint) << checkpoint.error().message();
     EXPECT_TRUE(checkpoint->processes.empty());
@@ -192,16 +176,16 @@ TEST(Images, ZombiesAreLeftOut) {
 
 // CRIU has no threads of a process that was dead, and writes what happens to be in memory where their numbers would be.
 TEST(Images, ThreadsOfADeadProcessAreNotBelieved) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
     const Message alive = Message().number(1, 42).number(2, 0).packed(5, {42, 43});
-    folder.put("pstree.img", image(kTreeMagic, {alive, Message().number(1, 44).number(2, 42).packed(5, {1137211504})}));
-    folder.put("core-44.img", image(kCoreMagic, {Message().number(1, 1).message(3, Message().number(1, 2).bytes(6, "gone"))}));
+    folder.write("pstree.img", image(kTreeMagic, {alive, Message().number(1, 44).number(2, 42).packed(5, {1137211504})}));
+    folder.write("core-44.img", image(kCoreMagic, {Message().number(1, 1).message(3, Message().number(1, 2).bytes(6, "gone"))}));
     const auto checkpoint = read_checkpoint(folder.path());
     ASSERT_TRUE(checkpoint) << checkpoint.error().message();
     ASSERT_EQ(checkpoint->processes.size(), 1U);
     EXPECT_EQ(checkpoint->processes[0].pid, 42);
-    folder.put("core-44.img", image(kCoreMagic, {x86_core()}));  // who lived has threads with numbers
+    folder.write("core-44.img", image(kCoreMagic, {x86_core()}));  // who lived has threads with numbers
     EXPECT_THAT(read_checkpoint(folder.path()).error().message(), HasSubstr("pstree.img: 1137211504 is no process number"));
 }
 
@@ -243,25 +227,25 @@ TEST(Images, OtherFilesAreToldApart) {
 
 // A file cut anywhere, or with a byte changed, is read or refused with its name; nothing else happens.
 TEST(Images, CutAndDamagedFiles) {
-    const Folder folder;
+    const TemporaryFolder folder;
     put_checkpoint(folder);
     for (const char* name : {"inventory.img", "pstree.img", "core-42.img", "mm-42.img", "files.img", "pagemap-42.img"}) {
         const std::string whole = *read_file(folder.path() + "/" + name);
         for (std::size_t size = 0; size < whole.size(); size += whole.size() < 100 ? 1U : 7U) {
-            folder.put(name, std::string_view(whole).substr(0, size));
+            folder.write(name, std::string_view(whole).substr(0, size));
             const auto checkpoint = read_checkpoint(folder.path());
             if (!checkpoint) {
                 EXPECT_THAT(checkpoint.error().message(), HasSubstr("img")) << name << " cut at " << size;
             }
             std::string changed = whole;
             changed[size] = static_cast<char>(~changed[size]);
-            folder.put(name, changed);
+            folder.write(name, changed);
             const auto other = read_checkpoint(folder.path());
             if (!other) {
                 EXPECT_FALSE(other.error().message().empty());
             }
         }
-        folder.put(name, whole);
+        folder.write(name, whole);
         std::filesystem::remove(folder.path() + "/" + name);
         const auto without = read_checkpoint(folder.path());
         if (std::string_view(name) == "pagemap-42.img") {
@@ -270,7 +254,7 @@ TEST(Images, CutAndDamagedFiles) {
         } else {
             EXPECT_FALSE(without) << name;
         }
-        folder.put(name, whole);
+        folder.write(name, whole);
     }
     ASSERT_TRUE(read_checkpoint(folder.path()));
 }

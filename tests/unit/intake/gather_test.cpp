@@ -19,6 +19,7 @@
 #include "intake/models.h"
 #include "profile/profile_json.h"
 #include "util/file.h"
+#include "../temporary_folder.h"
 
 namespace cpulevel::intake {
 namespace {
@@ -27,19 +28,10 @@ namespace fs = std::filesystem;
 
 class Gather : public testing::Test {
    protected:
-    void SetUp() override {
-        std::string pattern = (fs::temp_directory_path() / "gather.XXXXXX").string();
-        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
+    void put(const fs::path& name, const std::string& text) const { place_.write(name, text); }
 
-    void put(const fs::path& name, const std::string& text) const {
-        fs::create_directories((folder_ / name).parent_path());
-        std::ofstream(folder_ / name) << text;
-    }
-
-    fs::path folder_;
+    const test::TemporaryFolder place_;
+    const fs::path folder_ = place_.path();
 };
 
 // Node `number` of a fleet of the bundled models.

@@ -2,10 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -13,6 +10,7 @@
 #include "profile/import.h"
 #include "profile/probe.h"
 #include "util/file.h"
+#include "../temporary_folder.h"
 
 namespace cpulevel::profile::test {
 
@@ -43,30 +41,7 @@ inline arch::FeatureId id(std::string_view name, arch::Architecture architecture
     return found.value_or(arch::FeatureId{});
 }
 
-class TemporaryFolder {
-   public:
-    TemporaryFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "cpulevel-test-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << pattern;
-        path_ = pattern;
-    }
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-    void write(const std::string& name, const std::string& text) const {
-        const auto path = path_ / name;
-        std::filesystem::create_directories(path.parent_path());
-        std::ofstream(path) << text;
-    }
-    [[nodiscard]] std::string path() const { return path_.string(); }
-
-   private:
-    std::filesystem::path path_;
-};
+using cpulevel::test::TemporaryFolder;
 
 inline std::vector<std::byte> auxv(std::vector<inherit::AuxEntry> entries) {
     return inherit::AuxVector(inherit::WordSize::bits64, std::move(entries)).serialize();

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "util/fd.h"
+#include "../temporary_folder.h"
 
 namespace cpulevel {
 namespace {
@@ -21,13 +22,6 @@ namespace fs = std::filesystem;
 
 class OutputFile : public testing::Test {
    protected:
-    void SetUp() override {
-        std::string name = (fs::temp_directory_path() / "cpulevel-output-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        folder_ = name;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     [[nodiscard]] std::string in(const std::string& name) const { return (folder_ / name).string(); }
     static std::string text_of(const std::string& path) {
         std::ifstream file(path);
@@ -39,7 +33,8 @@ class OutputFile : public testing::Test {
         return status.st_mode;
     }
 
-    fs::path folder_;
+    const test::TemporaryFolder place_;
+    const fs::path folder_ = place_.path();
 };
 
 TEST_F(OutputFile, ANewOneIsUnderTheUmask) {
