@@ -78,8 +78,8 @@ def kernel_image(machine: Machine, kernel: pathlib.Path) -> pathlib.Path:
     return next((kernel / "boot").glob(machine.architecture.kernel_image + "*"))
 
 
-def console_argument(machine: Machine) -> str:
-    return f"console={machine.architecture.console} panic=-1 quiet loglevel=1"
+def kernel_arguments(machine: Machine) -> str:
+    return f"console={machine.architecture.console} panic=-1 quiet loglevel=1 {machine.kernel_arguments}".strip()
 
 
 def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
@@ -92,7 +92,7 @@ def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
         command = [
             machine.architecture.qemu, *machine.architecture.machine, "-cpu", machine.cpu, "-m", str(megabytes),
             "-nographic", "-no-reboot", "-nic", "none", "-kernel", str(image), "-initrd", file.name,
-            "-append", console_argument(machine),
+            "-append", kernel_arguments(machine),
         ]
         for disk in disks:
             command += ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"]

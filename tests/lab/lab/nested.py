@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import subprocess
 
-from .boot import GUEST, MEMORY_MEGABYTES, console_argument, kernel_image
+from .boot import GUEST, MEMORY_MEGABYTES, kernel_arguments, kernel_image
 from .initramfs import Initramfs
 from .machines import Machine
 from .packages import Packages, Unavailable
@@ -18,6 +18,7 @@ from .packages import Packages, Unavailable
 # What a machine of the type `pc` with `-kernel` and without devices reads.
 FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 OUTER_MEGABYTES = MEMORY_MEGABYTES + 512
+CPUS = 2  # of the inner machine: so that not all CPUs are alike (APIC ids)
 SET_XCR0 = "tests/lab/outer/set_xcr0.so"  # below the build folder
 
 
@@ -57,7 +58,8 @@ def outer_initramfs(machine: Machine, inner: bytes, build: pathlib.Path, package
         "MODULES": " ".join(modules),
         "QEMU": qemu,
         "CPU": machine.cpu,
+        "CPUS": CPUS,
         "MEGABYTES": MEMORY_MEGABYTES,
-        "APPEND": console_argument(machine),
+        "APPEND": kernel_arguments(machine),
     }.items()).encode(), 0o644)
     return image.finished()
