@@ -15,6 +15,7 @@
 #include "engine/ptrace/answers.h"
 #include "engine/ptrace/asking.h"
 #include "engine/ptrace/control.h"
+#include "engine/ptrace/proc_stat.h"
 #include "engine/ptrace/processes.h"
 #include "engine/ptrace/supervision.h"
 #include "util/file.h"
@@ -110,10 +111,13 @@ std::vector<std::string> stays_after(const TakenUp& done) {
     return sentences;
 }
 
-Result<AdoptReport> adopt(const Preparation& preparation, const RunOptions& run, const TakeUpOptions& options) {
+Result<AdoptReport> adopt(const Preparation& prepared, const RunOptions& run, const TakeUpOptions& options) {
     if (!run.report_path.empty()) {
         if (auto can_be_written = check_output_file(run.report_path); !can_be_written) return std::unexpected(can_be_written.error());
     }
+    Preparation preparation = prepared;
+    // With a filter it may be an earlier supervisor's tree, whose filter stayed.
+    if (preparation.policy.watch_calls && count_filters(options.root) == 0) do_without_filter(preparation);
     auto report = Pipe::create();
     if (!report) return std::unexpected(report.error());
     // Twice, so that it is nobody's child that waits for it.

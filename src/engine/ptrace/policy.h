@@ -36,6 +36,7 @@ struct Policy {
     VectorLengths vector_lengths;
     bool set_saved_vector = false;  // PR_SET_MM_MAP works here
     bool watch_calls = false;       // the call filter is there: ARCH_SET_CPUID is virtual
+    bool filter_is_ours = false;  // and every program of the tree was started with it by us: one filter is that one
     FilterCookie cookie = 0;
 };
 

@@ -130,13 +130,17 @@ Result<Preparation> prepare_again(const Preparation& before) {
     auto again = prepare(*before.level, *here, options);
     if (!again) return again;
     // The filter that programs have, or lack, is the one that they started with.
-    if (again->policy.watch_calls && !before.policy.watch_calls) {
-        again->coverage.push_back({"CPUID faulting that programs set", ChannelState::none,
-                                   "what runs already was started without the filter for arch_prctl(ARCH_SET_CPUID)"});
-    }
+    if (again->policy.watch_calls && !before.policy.watch_calls) do_without_filter(*again);
     again->policy.watch_calls = before.policy.watch_calls;
+    again->policy.filter_is_ours = before.policy.filter_is_ours;
     again->policy.cookie = before.policy.cookie;
     return again;
+}
+
+void do_without_filter(Preparation& preparation) {
+    preparation.policy.watch_calls = false;
+    preparation.coverage.push_back({"CPUID faulting that programs set", ChannelState::none,
+                                    "what runs already was started without the filter for arch_prctl(ARCH_SET_CPUID)"});
 }
 
 std::string level_text(const Preparation& preparation) {

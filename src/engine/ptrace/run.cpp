@@ -83,6 +83,7 @@ void tell_front(int fd, const std::string& text) {
     std::optional<int> exit_status;
     Supervision::Setup life;
     life.preparation = setup.preparation;
+    life.preparation.policy.filter_is_ours = setup.preparation.policy.watch_calls;
     life.options = {.kill_tree_with_us = setup.options.on_supervisor_death == OnSupervisorDeath::kill_tree,
                     .kill_uncovered = setup.options.kill_uncovered,
                     .store = store ? &*store : nullptr,

@@ -40,6 +40,9 @@ struct Preparation {
 // The same once more, on a machine that may be another one by now. An error where this machine cannot give the level.
 [[nodiscard]] Result<Preparation> prepare_again(const Preparation& before);
 
+// For a tree that runs already and was started without the call filter: ARCH_SET_CPUID is its own affair there, and that is said.
+void do_without_filter(Preparation& preparation);
+
 // The level as text (level_json.h); empty where there is none.
 [[nodiscard]] std::string level_text(const Preparation& preparation);
 

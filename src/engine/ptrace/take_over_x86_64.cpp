@@ -262,9 +262,10 @@ std::optional<bool> Supervisor::answers_the_level(Thread& thread, std::uint64_t 
     user_regs_struct saved{};
     const auto mask = signal_mask(tid);
     const std::uint64_t gadget = value(thread.space->syscall_gadget);
-    // A filter would be asked about the call; a shadow stack would not know the return address.
+    // A filter other than ours (call_filter.h) would be asked about the call; a shadow stack would not know the return address.
     const auto status = read_file(fmt::format("/proc/{}/status", tid));
-    if (gadget == 0 || !mask || count_filters(tid) != 0 || !status || status->find("shstk") != std::string::npos ||
+    const bool asks_a_filter = count_filters(tid) > (policy_.filter_is_ours ? 1U : 0U);
+    if (gadget == 0 || !mask || asks_a_filter || !status || status->find("shstk") != std::string::npos ||
         ::ptrace(PTRACE_GETREGS, tid, nullptr, &saved) != 0) {
         return std::nullopt;
     }

@@ -6,10 +6,10 @@
 bare=$(made_code)
 levelled=$(cpulevel run --level x86-64-v2 -- made_code)
 differ differs "$bare" "$levelled"
-mkfifo said
+mkfifo speaks
 start() {  # COMMAND...: what it says is read from descriptor 3, the first line is $pid
-    "$@" >said 2>errors &
-    exec 3<said
+    "$@" >speaks 2>errors &
+    exec 3<speaks
     read -r pid <&3
 }
 next() {  # NAME EXPECTED: the next line that it says; the end is the empty line
@@ -25,11 +25,12 @@ start cpulevel run --level x86-64-v2 -- made_code loop
 next at_first "$levelled"
 cpulevel status "$pid"
 equal coverage "full full full full" "$(cpulevel status "$pid" | sed -n '/^  covered/,$s/^  \(full\|partial\) .*/\1/p' | tr '\n' ' ' | sed 's/ $//')"
-for round in 1 2 3; do
+for round in 1 2; do
     succeeds release$round cpulevel release "$pid"
     next released$round "$bare"
     equal nobody_traces$round 0 "$(tracer_of "$pid")"
-    succeeds adopt$round cpulevel adopt "$pid"
+    # The routine that answers from memory is called, in the program, although a filter of ours is there.
+    equal adopt$round 1 "$(cpulevel adopt --json "$pid" | tr -d ' \n' | grep -o '"verified_by_asking":[0-9]*' | cut -d: -f2)"
     next adopted$round "$levelled"
 done
 succeeds release_stopped cpulevel release --leave-stopped "$pid"
@@ -46,6 +47,8 @@ start made_code loop
 next stranger "$bare"
 succeeds stranger_adopted cpulevel adopt --level x86-64-v2 "$pid"
 next stranger_levelled "$levelled"
+# It was started without the filter that keeps ARCH_SET_CPUID virtual, and that is said.
+succeeds stranger_sets_it_itself sh -c 'cpulevel status "$1" | grep -q "none *CPUID faulting that"' sh "$pid"
 succeeds stranger_released cpulevel release "$pid"
 next stranger_bare "$bare"
 succeeds stranger_other_level cpulevel adopt --level x86-64-v3 "$pid"
