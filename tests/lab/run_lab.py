@@ -21,9 +21,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
-from lab.boot import BOOT_SECONDS, BootResult, boot, build_initramfs  # noqa: E402
+from lab.boot import BOOT_SECONDS, MEMORY_MEGABYTES, BootResult, boot, build_initramfs  # noqa: E402
 from lab.case import BadCase, Case, read_cases  # noqa: E402
 from lab.machines import FLEET_OPTIONS, FLEETS, MACHINES, Machine  # noqa: E402
+from lab.nested import OUTER_MEGABYTES, SET_XCR0, firmware, outer_initramfs  # noqa: E402
 from lab.packages import Packages, Unavailable  # noqa: E402
 
 VERDICTS = ("ok", "FAILED", "SKIPPED")
@@ -84,8 +85,12 @@ def run_round(machines: list[Machine], cases: list[Case], builds: dict[str, path
         architecture = machine.architecture
         image = build_initramfs(machine, wanted, builds[architecture.name], SOURCE, packages,
                                 extra.get(architecture.name, {}))
-        result = boot(machine, packages.kernel(architecture.debian, machine.kernel), image,
-                      BOOT_SECONDS + sum(case.seconds for case in wanted))
+        started = machine.inside or machine
+        if machine.inside:
+            image = outer_initramfs(machine, image, builds[architecture.name], packages)
+        result = boot(started, packages.kernel(architecture.debian, started.kernel), image,
+                      BOOT_SECONDS + sum(case.seconds for case in wanted),
+                      megabytes=OUTER_MEGABYTES if machine.inside else MEMORY_MEGABYTES)
         if keep:
             (keep / f"{machine.name}.console").write_text(result.console)
             for name, data in result.files.items():
@@ -152,7 +157,8 @@ def main() -> int:
     if arguments.list:
         for machine in machines:
             names = " ".join(case.name for case in cases if case.runs_on(machine))
-            print(f"{machine.name} ({machine.architecture.name}, -cpu {machine.cpu}): {names}")
+            inside = f", inside of -cpu {machine.inside.cpu}" if machine.inside else ""
+            print(f"{machine.name} ({machine.architecture.name}, -cpu {machine.cpu}{inside}): {names}")
         return 0
     builds = {}
     for build in arguments.build:
@@ -167,7 +173,7 @@ def main() -> int:
         parser.error("no machine or no case is left; see --list, and give --build for each architecture")
     for machine in machines:
         for case in (case for case in cases if case.runs_on(machine)):
-            for program in case.programs:
+            for program in (*case.programs, *((SET_XCR0,) if machine.inside else ())):
                 if not (builds[machine.architecture.name] / program).is_file():
                     parser.error(f"{case.path.name} needs {program}, which is not built in {builds[machine.architecture.name]}")
     if arguments.keep:
@@ -182,6 +188,8 @@ def main() -> int:
                 subprocess.run([architecture.qemu, "--version"], check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError) as missing:
                 raise Unavailable(f"{architecture.qemu} (Debian: {architecture.qemu_package}) cannot be run: {missing}") from None
+            if any(machine.inside for machine in machines if machine.architecture is architecture):
+                firmware(architecture.qemu)
             for series in {machine.kernel for machine in machines if machine.architecture is architecture}:
                 packages.kernel(architecture.debian, series)
             packages.unpacked("busybox-static", architecture.debian)

@@ -74,17 +74,25 @@ def build_initramfs(machine: Machine, cases: list[Case], build: pathlib.Path, so
     return image.finished()
 
 
+def kernel_image(machine: Machine, kernel: pathlib.Path) -> pathlib.Path:
+    return next((kernel / "boot").glob(machine.architecture.kernel_image + "*"))
+
+
+def kernel_arguments(machine: Machine) -> str:
+    return f"console={machine.architecture.console} panic=-1 quiet loglevel=1 {machine.kernel_arguments}".strip()
+
+
 def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
          disks: Sequence[pathlib.Path] = (), megabytes: int = MEMORY_MEGABYTES) -> BootResult:
     """`disks` are files that the guest has as /dev/vda, /dev/vdb...; it needs the modules virtio_pci and virtio_blk for them."""
-    image = next((kernel / "boot").glob(machine.architecture.kernel_image + "*"))
+    image = kernel_image(machine, kernel)
     with tempfile.NamedTemporaryFile(prefix="cpulevel-lab-") as file:
         file.write(initramfs)
         file.flush()
         command = [
             machine.architecture.qemu, *machine.architecture.machine, "-cpu", machine.cpu, "-m", str(megabytes),
             "-nographic", "-no-reboot", "-nic", "none", "-kernel", str(image), "-initrd", file.name,
-            "-append", f"console={machine.architecture.console} panic=-1 quiet loglevel=1",
+            "-append", kernel_arguments(machine),
         ]
         for disk in disks:
             command += ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"]

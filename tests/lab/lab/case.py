@@ -23,7 +23,7 @@ class Case:
     seconds: int
 
     def runs_on(self, machine: Machine) -> bool:
-        if machine.kernel:
+        if machine.special:
             return machine.name in self.machines
         return bool(self.machines & {machine.name, machine.architecture.name})
 

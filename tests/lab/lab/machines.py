@@ -28,8 +28,19 @@ class Machine:
     name: str
     architecture: Architecture
     cpu: str
-    kernel: str = ""  # a series of Debian's kernels; empty: the ordinary one. Such a machine runs only cases that name it
+    kernel: str = ""  # a series of Debian's kernels; empty: the ordinary one
+    kernel_arguments: str = ""
+    inside: Machine | None = None  # the machine in whose KVM it runs; none: it is emulated itself
 
+    @property
+    def special(self) -> bool:
+        """Runs only cases that name it."""
+        return bool(self.kernel or self.inside)
+
+
+# AMD's way of virtualization, which QEMU emulates (Intel's it does not). Without five-level page tables, which each access of the
+# inner machine would go through.
+SVM_HOST = Machine("svm-host", X86_64, "max,+svm,+npt,-la57")
 
 # `max,pauth-impdef=on`: the architected pointer authentication is four times slower to emulate than everything else.
 MACHINES = [
@@ -42,6 +53,10 @@ MACHINES = [
     # Newer kernels: what depends on them (BPF, PR_GET_AUXV) is tried on both.
     Machine("haswell-6.12", X86_64, "Haswell", "6.12"),
     Machine("cortex-a72-6.12", ARM64, "cortex-a72", "6.12"),
+    # clearcpuid=111 is X86_FEATURE_SYSENTER32: a CPU of AMD's refuses SYSENTER to 32-bit programs, so that KVM can do it; QEMU's goes to half an address.
+    # CPUID faulting, which QEMU does not emulate, and KVM does: for every guest, and Linux asks for it where the vendor is Intel.
+    Machine("faulting", X86_64, "Haswell-noTSX,vendor=GenuineIntel,-vme,-pcid,-invpcid", kernel_arguments="clearcpuid=111",
+            inside=SVM_HOST),
 ]
 
 # The machines whose scans make `fleet.json`. arm-max has pointer authentication, which is executed without asking: it

@@ -1,0 +1,24 @@
+# What CPUID says of the CPU that a thread is on (leaf 1, EBX: the APIC id; leaf 0xB, EDX: the x2APIC id) is never the level's.
+# machines: faulting
+# programs: src/cli/cpulevel tests/system/victims/print_cpuid tests/lab/programs/made_code
+# host-programs: /lib64/ld-linux-x86-64.so.2 /usr/bin/openssl
+# time: 120
+cpulevel scan -o scan.json
+cpulevel baseline scan.json -o level.json >/dev/null
+# apic=N x2apic=N, by code of a file
+ids() { # ARGUMENTS of print_cpuid's supervisor
+    # shellcheck disable=SC2046
+    set -- $("$@" print_cpuid 1 b | sed 's/.*=//' | tr '\n' ' ')
+    echo "apic=$((0x$2 >> 24)) x2apic=$((0x$8))"
+}
+for cpu in 0 1; do
+    bare=$(taskset $((1 << cpu)) made_code live)
+    equal "cpu$cpu.bare" "apic=$cpu x2apic=$cpu" "$bare"
+    for how in "" --trap-only; do
+        # shellcheck disable=SC2086
+        {
+            equal "cpu$cpu.made$how" "$bare" "$(cpulevel run $how --level level.json -- taskset $((1 << cpu)) made_code live)"
+            equal "cpu$cpu.file$how" "$bare" "$(ids cpulevel run $how --level level.json -- taskset $((1 << cpu)))"
+        }
+    done
+done
