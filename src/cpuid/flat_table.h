@@ -14,7 +14,7 @@
 //      zeros if there is none. Entries are sorted by leaf, then by match, then by subleaf, so that the listed subleaves
 //      come before the entry for all others, and a search may stop at the first entry with a greater leaf.
 //   3. The answer is entry.fixed; if entry.live has any bit, CPUID is executed with this leaf and subleaf and each
-//      live bit is taken from it (fixed has 0 there).
+//      live bit is taken from it (fixed has 0 there). Where header.live_at is not 0, what stands there goes before it.
 //   4. If entry.flags has kRepeatsSubleaf, ECX[7:0] becomes the subleaf's.
 #pragma once
 
@@ -32,7 +32,7 @@ namespace cpulevel::cpuid {
 
 struct FlatHeader {
     static constexpr std::uint32_t kMagic = 0x44495543;  // "CUID"
-    static constexpr std::uint32_t kVersion = 1;
+    static constexpr std::uint32_t kVersion = 2;
     static constexpr std::uint32_t kZeros = 0, kRepeatHighest = 1;
 
     std::uint32_t magic = kMagic;
@@ -40,7 +40,8 @@ struct FlatHeader {
     std::uint32_t size = 0;         // bytes, of header and entries
     std::uint32_t entry_count = 0;
     std::uint32_t above_maximum = kZeros;
-    std::uint32_t reserved[3] = {};
+    std::uint32_t live_at = 0;      // from the header, where an area has answers to LIVE fields (live_rows.h); 0: nowhere
+    std::uint32_t reserved[2] = {};
     struct Range {
         std::uint32_t first = 1, last = 0;
     } ranges[4];                    // basic, hypervisor, extended, Centaur

@@ -18,7 +18,8 @@ namespace cpulevel::cpuid {
 #if defined(__x86_64__)
 
 // The offsets that the code below has as numbers.
-static_assert(offsetof(FlatHeader, entry_count) == 12 && offsetof(FlatHeader, above_maximum) == 16);
+static_assert(offsetof(FlatHeader, entry_count) == 12 && offsetof(FlatHeader, above_maximum) == 16 &&
+              offsetof(FlatHeader, live_at) == 20);
 static_assert(offsetof(FlatHeader, ranges) == 32 && sizeof(FlatHeader::ranges) == 32 && sizeof(FlatHeader) == 64);
 static_assert(offsetof(FlatEntry, leaf) == 0 && offsetof(FlatEntry, match) == 4 && offsetof(FlatEntry, subleaf) == 8);
 static_assert(offsetof(FlatEntry, flags) == 12 && offsetof(FlatEntry, fixed) == 16 && offsetof(FlatEntry, live) == 32);
@@ -29,7 +30,8 @@ static_assert(offsetof(struct stat, st_dev) == 0 && offsetof(struct stat, st_ino
 static_assert(offsetof(struct stat, st_mtim) == 88 && sizeof(struct stat) == 144);
 static_assert(FlatHeader::kRepeatHighest == 1 && FlatEntry::kAnySubleaf == 1 && FlatEntry::kRepeatsSubleaf == 1);
 
-// EAX leaf, ECX subleaf, RSI the header and then an entry, RDX the end of the entries, EDI the subleaf behind a CPUID.
+// EAX leaf, ECX subleaf, RSI the header and then an entry, RDX the end of the entries, RBX the header, EDI the subleaf behind
+// a CPUID.
 asm(R"(
         .pushsection .rodata.cpulevel_lookup, "a", @progbits
         .intel_syntax noprefix
@@ -43,6 +45,7 @@ cpulevel_lookup_begin:
         .byte   0x48, 0x8d, 0x35                # lea rsi, [rip + table]
 cpulevel_lookup_displacement:
         .long   0
+        mov     rbx, rsi
 
         # 1. A leaf outside of the ranges.
         cmp     eax, [rsi + 32]                 # basic
@@ -93,8 +96,42 @@ cpulevel_lookup_displacement:
         or      edx, [rsi + 40]
         or      edx, [rsi + 44]
         jz      .Lfixed
-        cpuid
-        and     eax, [rsi + 32]
+
+        # Of this CPU known before? live_rows.h
+        mov     edx, [rbx + 20]                 # live_at
+        test    edx, edx
+        jz      .Lreal
+        add     rdx, rbx
+        neg     rbx
+        add     rbx, rsi                        # the entry's offset
+        mov     ecx, [rdx]                      # rows
+.Lrow:  sub     ecx, 1
+        jb      .Lunasked
+        cmp     [rdx + rcx * 4 + 8], ebx
+        jne     .Lrow
+        mov     ebx, 0x7b                       # __CPUNODE_SEG: its limit has the CPU's number
+        lsl     ebx, ebx
+        jnz     .Lunasked
+        and     ebx, 0xfff
+        cmp     ebx, [rdx + 4]                  # cpus
+        jae     .Lunasked
+        imul    ecx, [rdx + 4]
+        add     ecx, ebx
+        lea     ecx, [rcx + rcx * 4]            # five words for each record
+        mov     ebx, [rdx]
+        lea     rdx, [rdx + rbx * 4 + 8]        # the first record
+        lea     rdx, [rdx + rcx * 4]
+        cmp     dword ptr [rdx], 0              # known
+        je      .Lunasked
+        mov     eax, [rdx + 4]
+        mov     ebx, [rdx + 8]
+        mov     ecx, [rdx + 12]
+        mov     edx, [rdx + 16]
+        jmp     .Llive
+.Lunasked:
+        mov     ecx, edi
+.Lreal: cpuid
+.Llive: and     eax, [rsi + 32]
         and     ebx, [rsi + 36]
         and     ecx, [rsi + 40]
         and     edx, [rsi + 44]

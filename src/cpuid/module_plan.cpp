@@ -47,7 +47,7 @@ std::span<const std::byte> before(const Text& text, std::uint64_t address) {
 }
 
 // A stub for each of `patches`, in the module's own area or in what others have left. What got none stays a candidate for a trap.
-std::vector<TextWrite> plan_stubs(const ModuleCode& module, std::span<const std::byte> table, std::vector<PlacedPatch> patches,
+std::vector<TextWrite> plan_stubs(const ModuleCode& module, const PlanOptions& options, std::vector<PlacedPatch> patches,
                                   ModulePlan& plan) {
     std::vector<TextWrite> jumps;
     const auto take = [&](StubPlan&& stubs, std::size_t map) {
@@ -60,7 +60,8 @@ std::vector<TextWrite> plan_stubs(const ModuleCode& module, std::span<const std:
         return stubs.room;
     };
     if (module.area != 0) {
-        plan.rooms.push_back(take(plan_stub_area(table, module.area, module.area_size, patches, module.files), module.area_size));
+        plan.rooms.push_back(take(
+            plan_stub_area(options.table, module.area, module.area_size, patches, module.files, options.live), module.area_size));
     } else {
         for (StubRoom& room : plan.rooms) {
             if (patches.empty()) break;
@@ -159,7 +160,7 @@ ModulePlan plan_module(const ModuleCode& module, std::vector<Spot> spots, const 
         }
     }
     std::vector<TextWrite> jumps;
-    if (!options.table.empty()) jumps = plan_stubs(module, options.table, std::move(patches), plan);
+    if (!options.table.empty()) jumps = plan_stubs(module, options, std::move(patches), plan);
     read = 0;
     for (std::size_t i = 0; i < spots.size() && read < text.size(); ++read) {
         for (const std::size_t end = end_of_group(spots, i); i < end; ++i) {

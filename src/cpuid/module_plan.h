@@ -66,6 +66,7 @@ struct ModuleCode {
 struct PlanOptions {
     std::span<const std::byte> table;  // the level's (flat_table.h); empty: no stubs
     bool traps = false;                // for what stubs do not serve
+    std::span<const std::byte> live = {};  // live_rows() of the table
 };
 
 // A place that is to be changed, as far as the file says.

@@ -206,21 +206,21 @@ std::size_t map_call_stub_length() { return kMapCallLength; }
 
 std::size_t stubs_size(std::size_t sites) { return sites * aligned(kMostStubLength, kAlignment); }
 
-std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites) {
+std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites, std::size_t live) {
     return aligned(aligned(table.size(), kAlignment) + aligned(lookup_routine().code.size(), kAlignment) +
-                       aligned(kMostFilesSize, kAlignment) + stubs_size(sites),
+                       aligned(kMostFilesSize, kAlignment) + aligned(live, kAlignment) + stubs_size(sites),
                    kPageSize);
 }
 
 StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address, std::size_t size,
-                        std::span<const PlacedPatch> sites, const KnownFiles& files) {
+                        std::span<const PlacedPatch> sites, const KnownFiles& files, std::span<const std::byte> live) {
     if (!FlatTable::view(table)) throw std::invalid_argument("a stub area was asked for with a table that is none");
     if (area_address % kPageSize != 0) throw std::invalid_argument("a stub area was asked for inside of a page");
     if (size < stub_area_size(table, 0))
         throw std::invalid_argument("a stub area was asked for without room for its table");
     StubPlan plan;
     plan.at = area_address;
-    plan.bytes.reserve(std::min(size, stub_area_size(table, sites.size())));
+    plan.bytes.reserve(std::min(size, stub_area_size(table, sites.size(), live.size())));
     plan.bytes.assign(table.begin(), table.end());
     pad(plan.bytes);
 
@@ -236,6 +236,12 @@ StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_add
     }
     add_files(plan.bytes, files);
     pad(plan.bytes);
+    if (!live.empty() && plan.bytes.size() + aligned(live.size(), kAlignment) + stubs_size(sites.size()) <= size) {
+        const auto live_at = static_cast<std::uint32_t>(plan.bytes.size());
+        std::memcpy(&plan.bytes[offsetof(FlatHeader, live_at)], &live_at, sizeof live_at);
+        plan.bytes.insert(plan.bytes.end(), live.begin(), live.end());
+        pad(plan.bytes);
+    }
     add_stubs(plan, routine.code.empty() ? 0 : routine_address, area_address + size, sites);
     return plan;
 }

@@ -52,7 +52,8 @@ struct StubPlan {
 
 // An upper bound of the bytes needed for `sites` patches: for an area with its table (a multiple of the page size), and
 // for further stubs alone.
-[[nodiscard]] std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites);
+// `live`: bytes of live_rows().
+[[nodiscard]] std::size_t stub_area_size(std::span<const std::byte> table, std::size_t sites, std::size_t live = 0);
 [[nodiscard]] std::size_t stubs_size(std::size_t sites);
 
 // Does the stub of a map call begin here? Its last byte is the HLT.
@@ -60,9 +61,11 @@ struct StubPlan {
 [[nodiscard]] std::size_t map_call_stub_length();
 inline constexpr std::size_t kLongestStub = 96;  // bytes, at most
 
-// A new area: table, routine, stubs. `table` is flatten()'s result. 64-bit code only. `size`: of the area, bytes.
+// A new area: table, routine, stubs. `table` is flatten()'s result. 64-bit code only. `size`: of the area, bytes. `live`:
+// live_rows() of the table; left out where the sites' stubs need the room.
 [[nodiscard]] StubPlan plan_stub_area(std::span<const std::byte> table, std::uint64_t area_address, std::size_t size,
-                                      std::span<const PlacedPatch> sites, const KnownFiles& files = {});
+                                      std::span<const PlacedPatch> sites, const KnownFiles& files = {},
+                                      std::span<const std::byte> live = {});
 // Stubs of a further module in the room that an area has left.
 [[nodiscard]] StubPlan plan_more_stubs(const StubRoom& room, std::span<const PlacedPatch> sites);
 

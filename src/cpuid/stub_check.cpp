@@ -51,8 +51,12 @@ std::optional<FoundArea> inspect_stub_area(std::span<const std::byte> area, std:
     const bool leads_to_table = displacement == -static_cast<std::int64_t>(found.routine_offset + behind);
     if (!same_code || !leads_to_table) return std::nullopt;
     found.file_count = found.routine_offset + routine.code.size() + offsetof(KnownFiles::Header, count);
-    const auto wanted = fitted_table(table, found.table_size);
-    found.same_table = wanted && std::ranges::equal(area.first(found.table_size), *wanted);
+    found.has_live_rows = view->header().live_at != 0;
+    auto wanted = fitted_table(table, found.table_size);
+    if (!wanted) return found;
+    const std::uint32_t live_at = view->header().live_at;
+    std::memcpy(&(*wanted)[offsetof(FlatHeader, live_at)], &live_at, sizeof live_at);
+    found.same_table = std::ranges::equal(area.first(found.table_size), *wanted);
     return found;
 }
 

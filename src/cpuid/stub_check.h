@@ -18,6 +18,7 @@ struct FoundArea {
     std::size_t table_size = 0;      // bytes, of the table that is there
     std::size_t routine_offset = 0;  // of the lookup routine
     std::size_t file_count = 0;      // where the count of files that need no stop is, a 32-bit word (known_files.h)
+    bool has_live_rows = false;      // FlatHeader::live_at is not 0
     bool same_table = false;         // the table is the one that was asked for (fitted_table() of it)
 };
 

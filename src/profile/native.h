@@ -21,6 +21,9 @@ namespace cpulevel::profile::native {
 [[nodiscard]] std::uint64_t xgetbv();
 // Makes CPUID fault for this thread (ARCH_SET_CPUID 0). False: the kernel or the CPU refuses.
 [[nodiscard]] bool arm_cpuid_faulting();
+// The number of the CPU where this thread is, from the limit of segment 0x7b (arch/x86/include/asm/segment.h, __CPUNODE_SEG);
+// nothing where that cannot be read.
+[[nodiscard]] std::optional<std::uint32_t> cpu_by_segment();
 
 // Values for NodeProfile::registers.
 [[nodiscard]] std::map<std::string, std::uint64_t> registers();

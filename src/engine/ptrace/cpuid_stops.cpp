@@ -112,6 +112,7 @@ void Supervisor::answer_cpuid(Thread& thread, Registers& registers, unsigned len
         return live_cpuid_.ask(stat ? stat->processor : -1, live_leaf, live_subleaf);
     };
     const auto answer = policy_.cpuid.answer(leaf, registers.cpuid_subleaf(), real);
+    if (live_cpuid_.learnt() && policy_.method == CpuidMethod::faulting) planter_.set_live_answers(live_cpuid_.recognised());
     log_.cpuid_trap(thread.tid, value(registers.instruction()), leaf);
     registers.answer_cpuid(answer, length);
     registers.forget_syscall();

@@ -1,9 +1,14 @@
 // Changing a module's sites in a stopped tracee: text is read in few calls, the plan is made, and carried out.
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <utility>
 
+#include "cpuid/flat_table.h"
 #include "cpuid/installer.h"
+#include "cpuid/lookup_routine.h"
 #include "engine/ptrace/planting.h"
 #include "engine/ptrace/tracee_installer.h"
 
@@ -58,7 +63,7 @@ PlantingCounts Planter::install(pid_t pid, const Fd& memory, AddressSpace& space
     const std::vector<cpuid::Spot> spots = cpuid::find_spots(code);
     const std::vector<cpuid::Text> text = read_text(pid, cpuid::text_to_read(spots));
     for (;;) {
-        cpuid::ModulePlan plan = cpuid::plan_module(code, spots, {table_, traps_}, space.rooms, text);
+        cpuid::ModulePlan plan = cpuid::plan_module(code, spots, {table_, traps_, live_}, space.rooms, text);
         TraceeInstaller installer(memory, code.area != 0 ? area_content : nullptr);
         PlantingCounts counts{.in_memory = 0, .planted = 0, .undecided = plan.undecided, .unreadable = 0};
         std::vector<cpuid::StubRoom> rooms = std::move(plan.rooms);
@@ -77,6 +82,27 @@ PlantingCounts Planter::install(pid_t pid, const Fd& memory, AddressSpace& space
         counts.unreadable = done.unwritten;
         return counts;
     }
+}
+
+// The areas are the program's memory: what is no table of ours is left alone.
+bool Planter::forget_live_answers(pid_t pid, const AddressSpace& space, std::vector<ChangedByte>& changed) const {
+    constexpr std::uint64_t kDisplacement = sizeof(std::int32_t);
+    const std::uint64_t displacement_at = cpuid::lookup_routine().table_displacement;
+    for (const cpuid::StubRoom& room : space.rooms) {
+        std::int32_t to_table = 0;
+        const RemoteAddress from{room.routine + displacement_at};
+        if (read_memory(pid, from, std::as_writable_bytes(std::span(&to_table, 1))) != kDisplacement) continue;
+        const RemoteAddress table = from + kDisplacement + static_cast<std::uint64_t>(static_cast<std::int64_t>(to_table));
+        cpuid::FlatHeader header;
+        if (read_memory(pid, table, std::as_writable_bytes(std::span(&header, 1))) != sizeof header) continue;
+        if (header.magic != cpuid::FlatHeader::kMagic || header.version != cpuid::FlatHeader::kVersion || header.live_at == 0) continue;
+        constexpr std::array<std::byte, sizeof header.live_at> kNowhere{};
+        const RemoteAddress at = table + offsetof(cpuid::FlatHeader, live_at);
+        if (!write_text(open_process_memory(pid), at, kNowhere)) return false;
+        const auto before = std::as_bytes(std::span(&header.live_at, 1));
+        for (std::size_t i = 0; i < before.size(); ++i) changed.push_back({pid, value(at) + i, before[i]});
+    }
+    return true;
 }
 
 }  // namespace cpulevel::engine::ptrace

@@ -83,6 +83,7 @@ std::vector<std::string> unlevelled_after(const LetGo& done, CpuidMethod method)
 bool Supervisor::remove_traps(pid_t tid, AddressSpace& space, std::vector<ChangedByte>& changed, LetGo& done) {
     if (space.unknown_traps) planter_.find_traps(tid, space);
     done.jumps += space.jumps.size();
+    if (policy_.method == CpuidMethod::faulting && !planter_.forget_live_answers(tid, space, changed)) return false;
     if (space.traps.empty()) return true;
     const Fd memory = open_process_memory(tid);
     if (!memory.valid()) return false;

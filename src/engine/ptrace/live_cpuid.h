@@ -5,10 +5,9 @@
 #include <sched.h>
 
 #include <cstdint>
-#include <map>
 #include <utility>
 
-#include "arch/cpuid_dump.h"
+#include "cpuid/live_rows.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -18,8 +17,14 @@ class LiveCpuid {
     // `cpu` -1, or one where we may not run: asked on the CPU where the engine is.
     [[nodiscard]] arch::CpuidRegisters ask(int cpu, std::uint32_t leaf, std::uint32_t subleaf);
 
+    // What was asked on CPUs that a program recognises too (cpu_by_segment()), and whether that has become more since the
+    // last call.
+    [[nodiscard]] const cpuid::LiveAnswers& recognised() const { return recognised_; }
+    [[nodiscard]] bool learnt() { return std::exchange(learnt_, false); }
+
    private:
-    std::map<std::pair<int, arch::CpuidKey>, arch::CpuidRegisters> answers_;
+    cpuid::LiveAnswers answers_, recognised_;
+    bool learnt_ = false;
     cpu_set_t home_{};
 };
 

@@ -18,6 +18,7 @@ std::optional<PlantingCounts> Planter::take_over(pid_t, AddressSpace&, const Cod
                                                  std::vector<ChangedByte>&) const {
     return PlantingCounts{};
 }
+bool Planter::forget_live_answers(pid_t, const AddressSpace&, std::vector<ChangedByte>&) const { return true; }
 std::vector<std::uint64_t> Planter::live_sites(pid_t) { return {}; }
 void Planter::find_traps(pid_t, AddressSpace&) {}
 bool Supervisor::start_quickly(Thread&, const Registers&, NewProgram&) { return false; }

@@ -112,7 +112,7 @@ void Planter::size_area(CodeModule& module, bool is_32bit) const {
     const bool stubs = !scan.patches.empty() && !module.file->serializes;
     const bool watches = module.loads && !scan.map_call_patches.empty();
     if (!stubs && !watches) return;
-    module.area_size = cpuid::stub_area_size(table_, scan.patches.size() + scan.map_call_patches.size());
+    module.area_size = cpuid::stub_area_size(table_, scan.patches.size() + scan.map_call_patches.size(), live_.size());
     if (watches) module.area_size += kRoomForLibraries;
     module.asks = watches && module.file->file_call != cpuid::KnownFiles::kNoCall;
 }

@@ -33,6 +33,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cpuid/live_rows.h"
 #include "cpuid/module_plan.h"
 #include "cpuid/site_record.h"
 #include "engine/ptrace/changed_byte.h"
@@ -88,6 +89,9 @@ class Planter {
     Planter(std::span<const std::byte> table, bool traps, const SiteStore* store = nullptr)
         : table_(table), traps_(traps), store_(store) {}
 
+    // What the CPUs answer to LIVE fields, for the areas from now on.
+    void set_live_answers(const cpuid::LiveAnswers& known) { live_ = cpuid::live_rows(table_, known); }
+
     // A program at PTRACE_EVENT_EXEC; `entry` and `interpreter_base` are AT_ENTRY and AT_BASE (0: none). Nothing is changed.
     [[nodiscard]] std::vector<CodeModule> examine_program(pid_t pid, std::uint64_t entry, std::uint64_t interpreter_base,
                                                           bool is_32bit, PlantingCounts& counts);
@@ -113,6 +117,8 @@ class Planter {
                                                           std::span<const KnownArea> areas, std::vector<ChangedByte>& changed) const;
     // The traps that stand in the process's files' code now, for a space that does not know them all.
     void find_traps(pid_t pid, AddressSpace& space);
+    // The space's areas have no answers of CPUs from now on: their stubs execute CPUID for LIVE fields.
+    [[nodiscard]] bool forget_live_answers(pid_t pid, const AddressSpace& space, std::vector<ChangedByte>& changed) const;
 
    private:
     std::shared_ptr<const KnownFile> known_file(const char* path, cpuid::FileIdentity* identity = nullptr);
@@ -121,6 +127,7 @@ class Planter {
     void size_area(CodeModule& module, bool is_32bit) const;
 
     std::span<const std::byte> table_;
+    std::vector<std::byte> live_;  // live_rows() of the table
     bool traps_;
     const SiteStore* store_;
     std::map<cpuid::FileIdentity, std::shared_ptr<const KnownFile>> files_;

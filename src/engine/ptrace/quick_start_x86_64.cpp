@@ -45,6 +45,15 @@ QuickStub::QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks) 
                 0x85, 0xc0});         // test %eax, %eax
         fail_unless_zero();
     }
+    // Before the areas: R9 still has the filter's key (call_filter.h).
+    if (tasks.arm_cpuid_faulting) {
+        code_.append({0xb8, 0x9e, 0, 0, 0,     // mov $158 (arch_prctl), %eax
+                0xbf, 0x12, 0x10, 0, 0,  // mov $ARCH_SET_CPUID, %edi
+                0x31, 0xf6,              // xor %esi, %esi
+                0x0f, 0x05,              // syscall
+                0x85, 0xc0});            // test %eax, %eax
+        fail_unless_zero();
+    }
     // The last is the loader's, and the largest: where there is no room, nothing has been mapped yet.
     for (const Area& area : std::views::reverse(tasks.areas)) {
         if (area.size != 0) append_area(area, tasks.name_areas);
@@ -127,13 +136,15 @@ bool Supervisor::start_quickly(Thread& thread, const Registers& registers, NewPr
     const auto loader =
         std::ranges::find_if(program.modules, [](const CodeModule& each) { return each.loads && each.slack != 0; });
     if (loader == program.modules.end() || program.modules.size() > ExecStub::kAreas || thread.filters_suspended ||
-        program.tasks.arm_cpuid_faulting || !program.record.problem.empty() || !program.memory.valid()) {
+        !program.record.problem.empty() || !program.memory.valid()) {
         return false;
     }
     constexpr std::size_t kBelowStack = 512;
     std::array<std::vector<std::byte>, ExecStub::kAreas> contents;
-    QuickStub::Tasks tasks{
-        .set_aux_vector = program.tasks.set_aux_vector, .name_areas = program.tasks.name_areas, .areas = {}};
+    QuickStub::Tasks tasks{.set_aux_vector = program.tasks.set_aux_vector,
+                           .arm_cpuid_faulting = program.tasks.arm_cpuid_faulting,
+                           .name_areas = program.tasks.name_areas,
+                           .areas = {}};
     AddressSpace& space = *thread.space;
     PlantingCounts counts;
     const auto give_up = [&] {

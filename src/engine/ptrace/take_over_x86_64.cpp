@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cpuid/flat_table.h"
 #include "cpuid/stub_check.h"
 #include "engine/ptrace/memory_map.h"
 #include "engine/ptrace/supervisor.h"
@@ -144,6 +145,9 @@ std::vector<KnownArea> Planter::find_areas(pid_t pid) const {
                 const auto table = cpuid::fitted_table(table_, found->table_size);
                 if (!table || !memory.write(mapping.start + at, *table)) continue;
             }
+            // The answers of CPUs that it is on no more.
+            constexpr std::array<std::byte, 4> kNowhere{};
+            if (found->has_live_rows && !memory.write(mapping.start + at + offsetof(cpuid::FlatHeader, live_at), kNowhere)) continue;
             // What needed no stop was known to a supervisor that may have been on another machine.
             constexpr std::array<std::byte, 4> kNoFiles{};
             if (!memory.write(mapping.start + at + found->file_count, kNoFiles)) continue;

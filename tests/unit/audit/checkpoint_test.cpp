@@ -6,6 +6,7 @@
 
 #include "audit/audit.h"
 #include "level/named.h"
+#include "../source_folder.h"
 
 namespace cpulevel::audit {
 namespace {
@@ -16,7 +17,7 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::string kFixtures = CPULEVEL_SOURCE_DIR "/tests/fixtures/images/";
+const std::string kFixtures = ::cpulevel::test::source_folder() + "/tests/fixtures/images/";
 
 Target named(const char* name) {
     const auto& table = arch::table(arch::Architecture::x86_64);

@@ -13,6 +13,7 @@
 #include "level/expression.h"
 #include "profile/profile_json.h"
 #include "util/file.h"
+#include "../source_folder.h"
 
 namespace cpulevel::checkpoint {
 namespace {
@@ -26,7 +27,7 @@ Record example() {
     record.created = "2026-11-25T20:15:00Z";
     const auto level = level::parse_level("x86-64-v2", arch::Architecture::x86_64);
     if (!level) return record;
-    const auto text = read_file(std::string(CPULEVEL_SOURCE_DIR) + "/data/profiles/haswell.json");
+    const auto text = read_file(::cpulevel::test::source_folder() + "/data/profiles/haswell.json");
     auto node = profile::from_json(text ? *text : std::string{}, "haswell.json");
     if (!node) return record;
     record.node = std::move(*node);

@@ -24,7 +24,10 @@
 
 #include <gtest/gtest.h>
 
+#include "arch/x86_64.h"
 #include "cpuid/flat_table.h"
+#include "cpuid/live_rows.h"
+#include "profile/native.h"
 #include "stub_machine.h"
 #include "stub_pieces.h"
 
@@ -209,11 +212,12 @@ class StubArea : public testing::Test {
         Arena::write(twin_, code);
 
         const PlacedPatch site{.patch = &patch, .address = code_};
-        const StubPlan plan = plan_stub_area(table, area_, stub_area_size(table, 1), std::span(&site, 1));
+        const std::size_t size = stub_area_size(table, 1, live_.size());
+        const StubPlan plan = plan_stub_area(table, area_, size, std::span(&site, 1), {}, live_);
         ASSERT_TRUE(plan.left_out.empty());
         ASSERT_EQ(plan.jumps.size(), 1U);
         ASSERT_EQ(plan.jumps[0].address, code_);
-        ASSERT_LE(plan.bytes.size(), stub_area_size(table, 1));
+        ASSERT_LE(plan.bytes.size(), size);
         Arena::write(area_, plan.bytes);
         Arena::write(code_, plan.jumps[0].bytes);
     }
@@ -234,7 +238,11 @@ class StubArea : public testing::Test {
         before.registers[S::rax] = (before.registers[S::rax] & kUpper) | question.leaf;
         before.registers[S::rcx] = (before.registers[S::rcx] & kUpper) | question.subleaf;
         S answered = before;
-        const CpuidRegisters answer = table.lookup(question.leaf, question.subleaf, real_cpuid);
+        const auto real = [&](std::uint32_t leaf, std::uint32_t subleaf) {
+            const auto known = known_.find({sched_getcpu(), {leaf, arch::x86_leaf_has_subleaves(leaf) ? subleaf : 0}});
+            return known == known_.end() ? real_cpuid(leaf, subleaf) : known->second;
+        };
+        const CpuidRegisters answer = table.lookup(question.leaf, question.subleaf, real);
         answered.registers[S::rax] = answer.eax;
         answered.registers[S::rbx] = answer.ebx;
         answered.registers[S::rcx] = answer.ecx;
@@ -268,6 +276,8 @@ class StubArea : public testing::Test {
 
     Arena arena_;
     std::uint64_t area_, code_, twin_, data_;
+    LiveAnswers known_;  // what CPUs are said to have answered
+    Bytes live_;         // live_rows() of it
     cpu_set_t before_{};
 };
 
@@ -278,6 +288,41 @@ TEST_F(StubArea, AnswersAsTheTableOfANamedLevel) { check(table_of("v2", intel_ho
 TEST_F(StubArea, AnswersAsAnyTable) {
     Random random(7);
     for (int i = 0; i < 200; ++i) ASSERT_NO_FATAL_FAILURE(check(random_table(random), 2, 50));
+}
+
+// LIVE fields: what this CPU is said to have answered goes before what it answers, and only for this CPU.
+TEST_F(StubArea, AnswersWhatIsKnownOfItsCpu) {
+    if (profile::native::cpu_by_segment() != static_cast<std::uint32_t>(sched_getcpu())) {
+        GTEST_SKIP() << "segment 0x7b does not have this CPU's number here";
+    }
+    Random random(11);
+    for (const NamedTable& table : {table_of("intel", intel_host(), ""), table_of("amd", amd_host(), "")}) {
+        const auto view = FlatTable::view(table.bytes);
+        std::size_t rows = 0;
+        for (int round = 0; round < 6; ++round) {
+            known_.clear();
+            for (std::uint32_t i = 0; i < view->header().entry_count; ++i) {
+                const FlatEntry entry = view->entry(i);
+                for (int cpu = 0; cpu <= sched_getcpu() + round % 2; ++cpu) {
+                    if (random() % 3 != 0) known_[{cpu, {entry.leaf, entry.subleaf}}] = random_registers(random);
+                }
+            }
+            // The entry for all subleaves that are not listed has no row: what is asked there is executed.
+            std::erase_if(known_, [&](const auto& each) {
+                for (std::uint32_t i = 0; i < view->header().entry_count; ++i) {
+                    const FlatEntry entry = view->entry(i);
+                    if (entry.leaf != each.first.second.leaf) continue;
+                    if (entry.match == FlatEntry::kThisSubleaf && entry.subleaf == each.first.second.subleaf) return false;
+                    if (entry.match == FlatEntry::kAnySubleaf) return arch::x86_leaf_has_subleaves(entry.leaf);
+                }
+                return true;
+            });
+            live_ = live_rows(table.bytes, known_);
+            rows += live_.size();
+            ASSERT_NO_FATAL_FAILURE(check(table, 4, 200));
+        }
+        EXPECT_GT(rows, 0U);
+    }
 }
 
 TEST_F(StubArea, AnswersFromATableWithoutEntries) {

@@ -13,13 +13,14 @@
 #include "profile/profile_json.h"
 #include "random_fleet.h"
 #include "util/file.h"
+#include "../source_folder.h"
 
 namespace cpulevel::fleet::test {
 namespace {
 
 std::vector<std::string> bundled() {
     std::vector<std::string> texts;
-    for (const auto& entry : std::filesystem::directory_iterator(std::string(CPULEVEL_SOURCE_DIR) + "/data/profiles")) {
+    for (const auto& entry : std::filesystem::directory_iterator(::cpulevel::test::source_folder() + "/data/profiles")) {
         if (entry.path().extension() != ".json") continue;
         // As this version writes it: a newer one may know more names.
         texts.push_back(profile::to_json(*profile::from_json(*read_file(entry.path().string()), "test")));

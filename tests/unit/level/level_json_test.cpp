@@ -9,6 +9,7 @@
 
 #include "level/expression.h"
 #include "samples.h"
+#include "../source_folder.h"
 
 namespace cpulevel::level::test {
 namespace {
@@ -111,7 +112,7 @@ TEST(LevelJson, DamagedTextNeverPasses) {
 
 // The published schema names exactly the members that are written, and asks for exactly those that the reader needs.
 TEST(LevelJson, SchemaFileAgreesWithTheWriter) {
-    std::ifstream stream(CPULEVEL_SOURCE_DIR "/data/schema/level.schema.json");
+    std::ifstream stream(::cpulevel::test::source_folder() + "/data/schema/level.schema.json");
     ASSERT_TRUE(stream);
     const json schema = json::parse(stream);
     const json file = sample();

@@ -10,6 +10,7 @@
 
 #include "profile/derive.h"
 #include "support.h"
+#include "../source_folder.h"
 
 namespace cpulevel::profile {
 namespace {
@@ -186,7 +187,7 @@ TEST(ProfileJson, OutputIsValidAgainstTheSchema) {
                  "for name in sys.argv[2:]:\n"
                  "    for error in validator.iter_errors(json.load(open(name))):\n"
                  "        sys.exit(f'{name}: {error.json_path}: {error.message}')\n");
-    std::string command = "/usr/bin/python3 " + folder.path() + "/check.py " + CPULEVEL_SOURCE_DIR +
+    std::string command = "/usr/bin/python3 " + folder.path() + "/check.py " + ::cpulevel::test::source_folder() +
                           "/data/schema/profile.schema.json";
     int number = 0;
     for (const NodeProfile& profile : {scanned(), test::imported("libcpuid_hybrid.txt"),

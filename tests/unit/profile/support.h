@@ -11,11 +11,12 @@
 #include "profile/probe.h"
 #include "util/file.h"
 #include "../temporary_folder.h"
+#include "../source_folder.h"
 
 namespace cpulevel::profile::test {
 
 inline std::string fixture(const std::string& name) {
-    auto text = read_file(std::string(CPULEVEL_SOURCE_DIR) + "/tests/fixtures/profile/" + name);
+    auto text = read_file(::cpulevel::test::source_folder() + "/tests/fixtures/profile/" + name);
     if (!text) {
         ADD_FAILURE() << text.error().message();
         return {};
