@@ -35,7 +35,7 @@ enum class IndirectJump : std::uint8_t { none, through_memory, through_register 
 // FF /4; a far one (FF /5) counts as one through a register: we know nothing of where it leads.
 IndirectJump indirect_jump(const Instruction& instruction, std::span<const std::byte> bytes) {
     if (instruction.flow != Flow::jump || instruction.target) return IndirectJump::none;
-    const unsigned prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64).count;
+    const unsigned prefixes = instruction.opcode_at;
     if (instruction.length < prefixes + 2) return IndirectJump::through_register;
     const auto modrm = std::to_integer<unsigned>(bytes[prefixes + 1]);
     const bool memory = (modrm >> 6U) != 3 && ((modrm >> 3U) & 7U) == 4;
@@ -44,7 +44,7 @@ IndirectJump indirect_jump(const Instruction& instruction, std::span<const std::
 
 // MOVSXD of an element of an array of four-byte integers, without a displacement: how a PIC switch reads its table.
 bool loads_table_entry(const Instruction& instruction, std::span<const std::byte> bytes) {
-    const unsigned prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64).count;
+    const unsigned prefixes = instruction.opcode_at;
     if (instruction.length != prefixes + 3 || bytes[prefixes] != std::byte{0x63}) return false;
     const auto modrm = std::to_integer<unsigned>(bytes[prefixes + 1]);
     const auto sib = std::to_integer<unsigned>(bytes[prefixes + 2]);
@@ -55,8 +55,7 @@ bool loads_table_entry(const Instruction& instruction, std::span<const std::byte
 std::optional<std::uint64_t> taken_address(const Instruction& instruction, std::span<const std::byte> bytes,
                                            std::uint64_t address) {
     const auto whole = bytes.first(instruction.length);
-    const unsigned prefixes = read_prefixes(whole, CodeMode::bits64).count;
-    if (prefixes >= whole.size() || whole[prefixes] != std::byte{0x8D}) return std::nullopt;
+    if (instruction.opcode_at >= whole.size() || whole[instruction.opcode_at] != std::byte{0x8D}) return std::nullopt;
     const auto moved = movable(whole);
     if (!moved || !moved->rip_displacement) return std::nullopt;
     const auto displacement = ByteView(whole).read<std::int32_t>(*moved->rip_displacement);
@@ -230,7 +229,7 @@ class Finder {
         std::size_t length = SitePatch::kSiteLength;
         while (length < SitePatch::kJumpLength) {
             const auto behind = rest.subspan(length);
-            const auto instruction = decoder_.decode(behind, candidate.site.address + length);
+            const auto instruction = decoder_.decode_surely(behind, candidate.site.address + length);
             if (!instruction || !add_moved(patch, length, *instruction, behind)) {
                 return candidate.refuse(PatchRefusal::immovable);
             }
@@ -248,7 +247,7 @@ class Finder {
     };
 
     // The same with what stands before the site.
-    static void prepare_before(Candidate& candidate, std::span<const Past> past) {
+    void prepare_before(Candidate& candidate, std::span<const Past> past) {
         SitePatch patch;
         std::size_t lead = 0;
         std::size_t first = past.size();
@@ -263,7 +262,9 @@ class Finder {
         candidate.first_length = past[first].instruction.length;
         std::size_t at = 0;
         for (; first != past.size(); ++first) {
-            if (!add_moved(patch, at, past[first].instruction, past[first].bytes)) {
+            const auto instruction = decoder_.decode_surely(past[first].bytes, candidate.site.address - lead + at);
+            if (!instruction || instruction->length != past[first].instruction.length ||
+                !add_moved(patch, at, *instruction, past[first].bytes)) {
                 return candidate.refuse(PatchRefusal::immovable);
             }
             at += past[first].instruction.length;
@@ -438,7 +439,7 @@ bool proves_itself(Decoder& decoder, const SitePatch& patch) {
     bool has_site = false;
     for (std::size_t at = 0; at < bytes.size();) {
         const auto rest = bytes.subspan(at);
-        const auto instruction = decoder.decode(rest, at);
+        const auto instruction = decoder.decode_surely(rest, at);
         if (!instruction || instruction->length > rest.size()) return false;
         if (at == patch.site) {
             has_site = is_site(*instruction, rest) && instruction->length == SitePatch::kSiteLength;
