@@ -1,10 +1,12 @@
 #include "cpuid/arrivals.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <climits>
 #include <cstring>
+#include <limits>
+
+#include "cpuid/lanes.h"
 
 namespace cpulevel::cpuid {
 namespace {
@@ -16,14 +18,15 @@ T load(const void* at) {
     return value;
 }
 
-// What a 32-bit displacement belongs to, by the bytes before it (Intel SDM volume 2, appendix A). Without branches and in
-// bytes: so a compiler makes it of sixteen places at once.
-bool leads_somewhere(std::uint8_t before, std::uint8_t before_that) {
-    const bool call_or_jump = (before & 0xFE) == 0xE8;  // E8, E9
-    const bool conditional = bool(before_that == 0x0F) & bool((before & 0xF0) == 0x80);
-    const bool xbegin = bool(before_that == 0xC7) & bool(before == 0xF8);
-    const bool label = bool(before_that == 0x8D) & bool((before & 0xC7) == 0x05);  // LEA of one
-    return bool(call_or_jump | conditional) | bool(xbegin | label);
+// What a 32-bit displacement belongs to, by the two bytes before it (Intel SDM volume 2, appendix A): for one place, or for
+// sixteen of them, whose answers are all ones or zero then.
+template <class Bytes>
+auto leads_somewhere(Bytes before, Bytes before_that) {
+    const auto call_or_jump = (before & 0xFE) == 0xE8;  // E8, E9
+    const auto conditional = (before_that == 0x0F) & ((before & 0xF0) == 0x80);
+    const auto xbegin = (before_that == 0xC7) & (before == 0xF8);
+    const auto label = (before_that == 0x8D) & ((before & 0xC7) == 0x05);  // LEA of one
+    return call_or_jump | conditional | xbegin | label;
 }
 
 bool is_short_branch(unsigned opcode) {
@@ -54,36 +57,40 @@ std::optional<std::size_t> Intervals::search(std::uint64_t address) const {
     return static_cast<std::size_t>(std::prev(after) - intervals_.begin());
 }
 
+bool Intervals::touches(std::uint64_t first, std::uint64_t last) const {
+    const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), last,
+                                        [](std::uint64_t value, const Interval& each) { return value < each.begin; });
+    return after != intervals_.begin() && std::prev(after)->end > first;
+}
+
 // Loops over every byte of programs of a hundred megabytes, here and below.
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
                         const OnArrival& arrival) {
     if (intervals.empty() || code.size() < 5) return;
-    constexpr std::size_t kBlock = 4096;
-    constexpr std::size_t kWord = sizeof(std::uint64_t);
-    std::array<std::uint8_t, kBlock> hits{};
     const auto* const bytes = reinterpret_cast<const std::uint8_t*>(code.data());
     const auto try_at = [&](std::size_t at) {  // of a displacement
-        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(code.data() + at)});
+        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(bytes + at)});
         const std::uint64_t target = address + at + sizeof(std::int32_t) + displacement;
         if (!intervals.is_near(target)) return;
-        if (const auto index = intervals.find(target)) arrival(*index);
+        if (const auto index = intervals.find(target)) arrival(*index, target);
     };
-    if (leads_somewhere(bytes[0], 0)) try_at(1);
+    if (leads_somewhere<unsigned>(bytes[0], 0) != 0) try_at(1);
     const std::size_t end = code.size() - sizeof(std::int32_t) + 1;
     std::size_t first = 2;
-    for (; first + kBlock <= end; first += kBlock) {
-        for (std::size_t i = 0; i < kBlock; ++i) {
-            hits[i] = leads_somewhere(bytes[first + i - 1], bytes[first + i - 2]) ? 1 : 0;
-        }
-        for (std::size_t word = 0; word < kBlock; word += kWord) {
+    for (; first + kLaneBytes <= end; first += kLaneBytes) {
+        const auto leads = leads_somewhere(load_lanes<Bytes16>(bytes + first - 1), load_lanes<Bytes16>(bytes + first - 2));
+        std::size_t at = first;
+        for (std::uint64_t lanes : lane_bits(leads)) {
+            constexpr std::uint64_t kOneBitPerByte = 0x0101010101010101;
             static_assert(std::endian::native == std::endian::little);  // the lowest byte is the first
-            for (auto eight = load<std::uint64_t>(hits.data() + word); eight != 0; eight &= eight - 1) {
-                try_at(first + word + static_cast<std::size_t>(std::countr_zero(eight)) / CHAR_BIT);
+            for (lanes &= kOneBitPerByte; lanes != 0; lanes &= lanes - 1) {
+                try_at(at + static_cast<std::size_t>(std::countr_zero(lanes)) / CHAR_BIT);
             }
+            at += sizeof lanes;
         }
     }
     for (; first < end; ++first) {
-        if (leads_somewhere(bytes[first - 1], bytes[first - 2])) try_at(first);
+        if (leads_somewhere<unsigned>(bytes[first - 1], bytes[first - 2]) != 0) try_at(first);
     }
 }
 
@@ -122,27 +129,66 @@ bool has_short_arrival(std::span<const std::byte> code, std::uint64_t address, I
 
 namespace {
 
+// At every kStep'th byte of [begin, end).
 template <class Value, std::size_t kStep>
-void find_values(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
-    if (intervals.empty() || bytes.size() < sizeof(Value)) return;
-    const std::byte* const begin = bytes.data();
-    const std::size_t end = bytes.size() - sizeof(Value) + 1;
-    Value value = 0;
-    for (std::size_t at = 0; at < end; at += kStep) {
-        std::memcpy(&value, begin + at, sizeof value);
+void find_values(std::span<const std::byte> bytes, std::size_t begin, std::size_t end, const Intervals& intervals,
+                 const OnArrival& arrival) {
+    for (std::size_t at = begin; at < end; at += kStep) {
+        const auto value = load<Value>(bytes.data() + at);
         if (!intervals.is_near(value)) continue;
-        if (const auto index = intervals.find(value)) arrival(*index);
+        if (const auto index = intervals.find(value)) arrival(*index, value);
     }
 }
+
+// Nearly all of a file is far from all intervals: it is passed over in blocks for which a few comparisons say so.
+constexpr std::size_t kBlock = 64;
+
+constexpr std::uint64_t kMost32 = std::numeric_limits<std::uint32_t>::max();
+
+// Which values are in [low, low + above].
+Words4 within(Words4 values, std::uint32_t low, std::uint32_t above) { return Words4((values - low) <= above); }
 
 }  // namespace
 
 void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals, const OnArrival& arrival) {
-    find_values<std::uint64_t, 4>(bytes, intervals, arrival);
+    constexpr std::size_t kStep = 4;
+    if (intervals.empty() || bytes.size() < sizeof(std::uint64_t)) return;
+    const std::size_t end = bytes.size() - sizeof(std::uint64_t) + 1;
+    std::size_t at = 0;
+    const std::uint64_t low = intervals.low();
+    const std::uint64_t high_half = low >> 32U;
+    if ((low + (intervals.span() - 1)) >> 32U == high_half) {  // so it is the same in all pointers that matter
+        const auto low_half = static_cast<std::uint32_t>(low);
+        const auto above = static_cast<std::uint32_t>(intervals.span() - 1);
+        const auto half = static_cast<std::uint32_t>(high_half);
+        for (; at + kBlock + kStep <= bytes.size(); at += kBlock) {
+            Words4 any{};
+            for (std::size_t lane = at; lane < at + kBlock; lane += kLaneBytes) {
+                const auto values = load_lanes<Words4>(bytes.data() + lane);
+                any |= within(values, low_half, above) & Words4(load_lanes<Words4>(bytes.data() + lane + kStep) == half);
+            }
+            if (any_lane(any)) find_values<std::uint64_t, kStep>(bytes, at, at + kBlock, intervals, arrival);
+        }
+    }
+    find_values<std::uint64_t, kStep>(bytes, at, end, intervals, arrival);
 }
 
 void find_immediates(std::span<const std::byte> code, const Intervals& intervals, const OnArrival& arrival) {
-    find_values<std::uint32_t, 1>(code, intervals, arrival);
+    if (intervals.empty() || intervals.low() > kMost32 || code.size() < sizeof(std::uint32_t)) return;
+    const std::size_t end = code.size() - sizeof(std::uint32_t) + 1;
+    const auto low = static_cast<std::uint32_t>(intervals.low());
+    const auto above = static_cast<std::uint32_t>(std::min(intervals.span() - 1, kMost32 - low));
+    std::size_t at = 0;
+    for (; at + kBlock <= end; at += kBlock) {
+        Words4 any{};
+        for (std::size_t lane = at; lane < at + kBlock; lane += kLaneBytes) {
+            for (std::size_t shift = 0; shift < sizeof(std::uint32_t); ++shift) {
+                any |= within(load_lanes<Words4>(code.data() + lane + shift), low, above);
+            }
+        }
+        if (any_lane(any)) find_values<std::uint32_t, 1>(code, at, at + kBlock, intervals, arrival);
+    }
+    find_values<std::uint32_t, 1>(code, at, end, intervals, arrival);
 }
 
 }  // namespace cpulevel::cpuid

@@ -30,6 +30,11 @@ class Intervals {
         const std::uint64_t above_low = address - low_;
         return above_low < span_ && touches_block(above_low >> block_bits_);
     }
+    // Whether one of them has an address in [first, last].
+    [[nodiscard]] bool touches(std::uint64_t first, std::uint64_t last) const;
+    // All of them are within [low, low + span).
+    [[nodiscard]] std::uint64_t low() const { return low_; }
+    [[nodiscard]] std::uint64_t span() const { return span_; }
 
    private:
     [[nodiscard]] std::optional<std::size_t> search(std::uint64_t address) const;
@@ -46,8 +51,8 @@ class Intervals {
     std::vector<std::uint64_t> blocks_;
 };
 
-// Called with the index of an interval that is led to; maybe more than once.
-using OnArrival = std::function<void(std::size_t index)>;
+// Called with the index of an interval that is led to, and with the address in it; maybe more than once.
+using OnArrival = std::function<void(std::size_t index, std::uint64_t target)>;
 
 // Near branches with 32-bit displacements, calls, XBEGIN, and LEA of a label, at any byte of the code.
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,

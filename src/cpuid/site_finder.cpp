@@ -1,6 +1,7 @@
 #include "cpuid/site_finder.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "cpuid/byte_search.h"
@@ -102,10 +103,14 @@ class Scan {
 
     // What stands behind a site is moved where it can be; else what stands before it.
     void find_all_patches() {
+        const std::array<const std::vector<Site>*, 2> all_sites{&result_.sites, &result_.mmap_calls};
+        RawArrivals arrivals(image_, file_size_, all_sites);
+        SwitchTables tables(image_);
         const auto ask = [&](std::span<const Site> sites, bool before, std::span<const SitePatch> taken) {
             return find_patches(decoder_,
                                 {.image = image_,
-                                 .file_size = file_size_,
+                                 .arrivals = arrivals,
+                                 .tables = tables,
                                  .sites = sites,
                                  .ranges = ranges_,
                                  .believed = believed_,

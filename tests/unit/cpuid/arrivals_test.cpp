@@ -76,7 +76,7 @@ TEST(Arrivals, EveryDirectBranchFromAnyByteIsFound) {
         const auto list = random_intervals(random, code.size());
         const Intervals intervals(list);
         Found found;
-        find_long_arrivals(code, kAddress, intervals, [&](std::size_t index) { found.insert(index); });
+        find_long_arrivals(code, kAddress, intervals, [&](std::size_t index, std::uint64_t) { found.insert(index); });
         for (std::size_t index = 0; index < list.size(); ++index) {
             if (has_short_arrival(code, kAddress, list[index], 0, 0)) found.insert(index);
         }
@@ -102,7 +102,7 @@ TEST(Arrivals, LongOnesAreThoseOfTheirDefinition) {
         const auto list = random_intervals(random, code.size());
         plant_displacements(random, code);
         Found found;
-        find_long_arrivals(code, kAddress, Intervals(list), [&](std::size_t index) { found.insert(index); });
+        find_long_arrivals(code, kAddress, Intervals(list), [&](std::size_t index, std::uint64_t) { found.insert(index); });
         Found expected;
         for (std::size_t at = 1; at + 4 <= code.size(); ++at) {
             const auto before = std::to_integer<unsigned>(code[at - 1]);
@@ -152,8 +152,8 @@ TEST(Arrivals, PointersAndImmediates) {
         std::memcpy(&bytes[at], &value, sizeof value);
         Found pointers;
         Found immediates;
-        find_pointers(bytes, intervals, [&](std::size_t index) { pointers.insert(index); });
-        find_immediates(bytes, intervals, [&](std::size_t index) { immediates.insert(index); });
+        find_pointers(bytes, intervals, [&](std::size_t index, std::uint64_t) { pointers.insert(index); });
+        find_immediates(bytes, intervals, [&](std::size_t index, std::uint64_t) { immediates.insert(index); });
         const auto index = naive_find(list, value);
         EXPECT_EQ(pointers, index && at % 4 == 0 ? Found{*index} : Found{});
         EXPECT_EQ(immediates, index ? Found{*index} : Found{});
