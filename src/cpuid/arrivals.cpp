@@ -4,7 +4,6 @@
 #include <bit>
 #include <climits>
 #include <cstring>
-#include <limits>
 
 #include "cpuid/lanes.h"
 
@@ -48,6 +47,18 @@ Intervals::Intervals(std::vector<Interval> intervals) : intervals_(std::move(int
             blocks_[block / kWordBits] |= std::uint64_t{1} << (block % kWordBits);
         }
     }
+    find_clusters();
+}
+
+void Intervals::find_clusters() {
+    constexpr std::uint64_t kRoom = 0x8000, kMostSize = 0x100000;
+    constexpr std::size_t kMost = 4;
+    for (const Interval& each : intervals_) {
+        if (clusters_.empty() || each.begin - clusters_.back().end > kRoom) clusters_.push_back(each);
+        clusters_.back().end = each.end;
+        if (clusters_.size() <= kMost && each.end - clusters_.back().begin <= kMostSize) continue;
+        return clusters_.clear();
+    }
 }
 
 std::optional<std::size_t> Intervals::search(std::uint64_t address) const {
@@ -63,7 +74,36 @@ bool Intervals::touches(std::uint64_t first, std::uint64_t last) const {
     return after != intervals_.begin() && std::prev(after)->end > first;
 }
 
-// Loops over every byte of programs of a hundred megabytes, here and below.
+namespace {
+
+// Loops over every byte of programs of a hundred megabytes pass over most of it in blocks, for which a few comparisons say that
+// nothing in them can lead to an interval.
+constexpr std::size_t kBlock = 128;
+constexpr std::size_t kValue = sizeof(std::uint32_t);
+
+// Whether one of the values at the kBlock places from `at` on, each of 32 bits, may be in [low, low + above], by its upper half.
+bool may_hold(const std::byte* at, std::uint32_t low, std::uint32_t above) {
+    constexpr unsigned kHalf = 16;
+    const auto first = static_cast<std::uint16_t>(low >> kHalf);
+    const auto more = static_cast<std::uint16_t>(static_cast<std::uint16_t>((low + above) >> kHalf) - first);
+    Halves8 any{};
+    for (std::size_t lane = 2; lane < kBlock; lane += kLaneBytes) {
+        any |= Halves8((load_lanes<Halves8>(at + lane) - first) <= more);      // of the values at even places
+        any |= Halves8((load_lanes<Halves8>(at + lane + 1) - first) <= more);  // and at odd ones
+    }
+    return any_lane(any);
+}
+
+// The same with the clusters, and values that count from `origin`.
+bool may_lead_to(std::span<const Intervals::Interval> clusters, const std::byte* at, std::uint64_t origin, std::uint64_t tolerance) {
+    return std::ranges::any_of(clusters, [&](const Intervals::Interval& each) {
+        return may_hold(at, static_cast<std::uint32_t>(each.begin - origin - tolerance),
+                        static_cast<std::uint32_t>(each.end - 1 - each.begin + tolerance));
+    });
+}
+
+}  // namespace
+
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,
                         const OnArrival& arrival) {
     if (intervals.empty() || code.size() < 5) return;
@@ -74,20 +114,25 @@ void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, 
         if (!intervals.is_near(target)) return;
         if (const auto index = intervals.find(target)) arrival(*index, target);
     };
-    if (leads_somewhere<unsigned>(bytes[0], 0) != 0) try_at(1);
-    const std::size_t end = code.size() - sizeof(std::int32_t) + 1;
-    std::size_t first = 2;
-    for (; first + kLaneBytes <= end; first += kLaneBytes) {
+    const auto try_sixteen = [&](std::size_t first) {
         const auto leads = leads_somewhere(load_lanes<Bytes16>(bytes + first - 1), load_lanes<Bytes16>(bytes + first - 2));
-        std::size_t at = first;
         for (std::uint64_t lanes : lane_bits(leads)) {
             constexpr std::uint64_t kOneBitPerByte = 0x0101010101010101;
             static_assert(std::endian::native == std::endian::little);  // the lowest byte is the first
             for (lanes &= kOneBitPerByte; lanes != 0; lanes &= lanes - 1) {
-                try_at(at + static_cast<std::size_t>(std::countr_zero(lanes)) / CHAR_BIT);
+                try_at(first + static_cast<std::size_t>(std::countr_zero(lanes)) / CHAR_BIT);
             }
-            at += sizeof lanes;
+            first += sizeof lanes;
         }
+    };
+    if (leads_somewhere<unsigned>(bytes[0], 0) != 0) try_at(1);
+    const std::size_t end = code.size() - kValue + 1;
+    const auto clusters = intervals.clusters();
+    std::size_t first = 2;
+    for (; first + kBlock <= end; first += kBlock) {
+        // Displacements in a block count from up to kBlock - 1 bytes behind the first one's end.
+        if (!clusters.empty() && !may_lead_to(clusters, code.data() + first, address + first + kValue, kBlock - 1)) continue;
+        for (std::size_t part = 0; part < kBlock; part += kLaneBytes) try_sixteen(first + part);
     }
     for (; first < end; ++first) {
         if (leads_somewhere<unsigned>(bytes[first - 1], bytes[first - 2]) != 0) try_at(first);
@@ -140,11 +185,6 @@ void find_values(std::span<const std::byte> bytes, std::size_t begin, std::size_
     }
 }
 
-// Nearly all of a file is far from all intervals: it is passed over in blocks for which a few comparisons say so.
-constexpr std::size_t kBlock = 64;
-
-constexpr std::uint64_t kMost32 = std::numeric_limits<std::uint32_t>::max();
-
 // Which values are in [low, low + above].
 Words4 within(Words4 values, std::uint32_t low, std::uint32_t above) { return Words4((values - low) <= above); }
 
@@ -174,19 +214,12 @@ void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals,
 }
 
 void find_immediates(std::span<const std::byte> code, const Intervals& intervals, const OnArrival& arrival) {
-    if (intervals.empty() || intervals.low() > kMost32 || code.size() < sizeof(std::uint32_t)) return;
-    const std::size_t end = code.size() - sizeof(std::uint32_t) + 1;
-    const auto low = static_cast<std::uint32_t>(intervals.low());
-    const auto above = static_cast<std::uint32_t>(std::min(intervals.span() - 1, kMost32 - low));
+    if (intervals.empty() || code.size() < kValue) return;
+    const std::size_t end = code.size() - kValue + 1;
+    const auto clusters = intervals.clusters();
     std::size_t at = 0;
-    for (; at + kBlock <= end; at += kBlock) {
-        Words4 any{};
-        for (std::size_t lane = at; lane < at + kBlock; lane += kLaneBytes) {
-            for (std::size_t shift = 0; shift < sizeof(std::uint32_t); ++shift) {
-                any |= within(load_lanes<Words4>(code.data() + lane + shift), low, above);
-            }
-        }
-        if (any_lane(any)) find_values<std::uint32_t, 1>(code, at, at + kBlock, intervals, arrival);
+    for (; !clusters.empty() && at + kBlock <= end; at += kBlock) {
+        if (may_lead_to(clusters, code.data() + at, 0, 0)) find_values<std::uint32_t, 1>(code, at, at + kBlock, intervals, arrival);
     }
     find_values<std::uint32_t, 1>(code, at, end, intervals, arrival);
 }

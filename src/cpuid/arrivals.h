@@ -35,6 +35,8 @@ class Intervals {
     // All of them are within [low, low + span).
     [[nodiscard]] std::uint64_t low() const { return low_; }
     [[nodiscard]] std::uint64_t span() const { return span_; }
+    // A few stretches that hold all of them, with much room between; empty if they are too scattered for that.
+    [[nodiscard]] std::span<const Interval> clusters() const { return clusters_; }
 
    private:
     [[nodiscard]] std::optional<std::size_t> search(std::uint64_t address) const;
@@ -43,7 +45,10 @@ class Intervals {
     }
 
     static constexpr unsigned kWordBits = 64;
+    void find_clusters();
+
     std::vector<Interval> intervals_;
+    std::vector<Interval> clusters_;
     std::uint64_t low_ = 0, span_ = 0;
     // Nearly every address that is asked for lies between the first interval and the last, and in none: a bit for each block
     // of the span says whether an interval touches it.

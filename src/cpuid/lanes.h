@@ -11,8 +11,8 @@ namespace cpulevel::cpuid {
 
 inline constexpr std::size_t kLaneBytes = 16;
 using Bytes16 = std::uint8_t __attribute__((vector_size(kLaneBytes)));
+using Halves8 = std::uint16_t __attribute__((vector_size(kLaneBytes)));
 using Words4 = std::uint32_t __attribute__((vector_size(kLaneBytes)));
-using Integers4 = std::int32_t __attribute__((vector_size(kLaneBytes)));
 
 template <class Lanes>
 [[nodiscard]] Lanes load_lanes(const void* at) {

@@ -41,11 +41,14 @@ SwitchTables::Blocks* SwitchTables::blocks_of(const ElfImage::Segment& segment) 
     if (known != blocks_.end()) return &*known;
     const auto content = image_.bytes_at(segment.address);
     if (!content) return nullptr;
-    return &blocks_.emplace_back(Blocks{segment, *content, std::vector<Extremes>(content->size() / kBlock)});
+    return &blocks_.emplace_back(Blocks{segment, *content, std::vector<std::vector<Extremes>>(content->size() / kBlock / kChunk + 1)});
 }
 
 const SwitchTables::Extremes& SwitchTables::extremes(Blocks& blocks, std::uint64_t offset) {
-    Extremes& result = blocks.extremes[offset / kBlock];
+    const std::uint64_t block = offset / kBlock;
+    std::vector<Extremes>& chunk = blocks.chunks[block / kChunk];
+    if (chunk.empty()) chunk.resize(kChunk);
+    Extremes& result = chunk[block % kChunk];
     if (result.known) return result;
     const std::byte* const entries = blocks.content.bytes().data() + offset;
     result = {.least = entry_at(entries), .greatest = entry_at(entries), .known = true};

@@ -35,10 +35,11 @@ class SwitchTables {
     struct Blocks {
         ElfImage::Segment segment;
         ByteView content;
-        std::vector<Extremes> extremes;
+        std::vector<std::vector<Extremes>> chunks;  // made when they are asked for: few parts of a file hold tables
     };
     static constexpr std::uint64_t kEntry = sizeof(std::int32_t);
     static constexpr std::uint64_t kBlock = 64 * kEntry;  // bytes
+    static constexpr std::uint64_t kChunk = 1024;         // blocks
 
     [[nodiscard]] const std::vector<std::uint64_t>& tables(const ElfImage::Segment& code);
     [[nodiscard]] bool read(std::uint64_t table, const Intervals& intervals, const std::set<std::uint64_t>& objects,
