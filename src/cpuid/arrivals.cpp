@@ -1,10 +1,11 @@
 #include "cpuid/arrivals.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <climits>
 #include <cstring>
 
+#include "cpuid/bucket_sort.h"
 #include "cpuid/lanes.h"
 
 namespace cpulevel::cpuid {
@@ -17,6 +18,12 @@ T load(const void* at) {
     return value;
 }
 
+// LEA of an address relative to RIP, by its opcode and its ModRM; see below.
+template <class Bytes>
+auto takes_address(Bytes modrm, Bytes opcode) {
+    return (opcode == 0x8D) & ((modrm & 0xC7) == 0x05);
+}
+
 // What a 32-bit displacement belongs to, by the two bytes before it (Intel SDM volume 2, appendix A): for one place, or for
 // sixteen of them, whose answers are all ones or zero then.
 template <class Bytes>
@@ -24,8 +31,7 @@ auto leads_somewhere(Bytes before, Bytes before_that) {
     const auto call_or_jump = (before & 0xFE) == 0xE8;  // E8, E9
     const auto conditional = (before_that == 0x0F) & ((before & 0xF0) == 0x80);
     const auto xbegin = (before_that == 0xC7) & (before == 0xF8);
-    const auto label = (before_that == 0x8D) & ((before & 0xC7) == 0x05);  // LEA of one
-    return call_or_jump | conditional | xbegin | label;
+    return call_or_jump | conditional | xbegin | takes_address(before, before_that);
 }
 
 bool is_short_branch(unsigned opcode) {
@@ -52,7 +58,7 @@ Intervals::Intervals(std::vector<Interval> intervals) : intervals_(std::move(int
 
 void Intervals::find_clusters() {
     constexpr std::uint64_t kRoom = 0x8000, kMostSize = 0x100000;
-    constexpr std::size_t kMost = 4;
+    constexpr std::size_t kMost = 3;
     for (const Interval& each : intervals_) {
         if (clusters_.empty() || each.begin - clusters_.back().end > kRoom) clusters_.push_back(each);
         clusters_.back().end = each.end;
@@ -68,7 +74,7 @@ std::optional<std::size_t> Intervals::search(std::uint64_t address) const {
     return static_cast<std::size_t>(std::prev(after) - intervals_.begin());
 }
 
-bool Intervals::touches(std::uint64_t first, std::uint64_t last) const {
+bool Intervals::search(std::uint64_t first, std::uint64_t last) const {
     const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), last,
                                         [](std::uint64_t value, const Interval& each) { return value < each.begin; });
     return after != intervals_.begin() && std::prev(after)->end > first;
@@ -80,6 +86,7 @@ namespace {
 // nothing in them can lead to an interval.
 constexpr std::size_t kBlock = 128;
 constexpr std::size_t kValue = sizeof(std::uint32_t);
+constexpr std::uint64_t kMostSpan = std::uint64_t{1} << 31U;  // so that 32 bits can tell outside from inside
 
 // Whether one of the values at the kBlock places from `at` on, each of 32 bits, may be in [low, low + above], by its upper half.
 bool may_hold(const std::byte* at, std::uint32_t low, std::uint32_t above) {
@@ -115,15 +122,8 @@ void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, 
         if (const auto index = intervals.find(target)) arrival(*index, target);
     };
     const auto try_sixteen = [&](std::size_t first) {
-        const auto leads = leads_somewhere(load_lanes<Bytes16>(bytes + first - 1), load_lanes<Bytes16>(bytes + first - 2));
-        for (std::uint64_t lanes : lane_bits(leads)) {
-            constexpr std::uint64_t kOneBitPerByte = 0x0101010101010101;
-            static_assert(std::endian::native == std::endian::little);  // the lowest byte is the first
-            for (lanes &= kOneBitPerByte; lanes != 0; lanes &= lanes - 1) {
-                try_at(first + static_cast<std::size_t>(std::countr_zero(lanes)) / CHAR_BIT);
-            }
-            first += sizeof lanes;
-        }
+        for_each_lane(leads_somewhere(load_lanes<Bytes16>(bytes + first - 1), load_lanes<Bytes16>(bytes + first - 2)),
+                      [&](std::size_t lane) { try_at(first + lane); });
     };
     if (leads_somewhere<unsigned>(bytes[0], 0) != 0) try_at(1);
     const std::size_t end = code.size() - kValue + 1;
@@ -142,15 +142,22 @@ void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, 
 std::vector<std::uint64_t> lea_targets(std::span<const std::byte> code, std::uint64_t address) {
     std::vector<std::uint64_t> result;
     constexpr std::size_t kLength = 6;  // from the opcode on
-    const std::byte* const begin = code.data();
-    for (std::size_t at = 0; at + kLength <= code.size(); ++at) {
-        const void* const opcode = std::memchr(begin + at, 0x8D, code.size() - kLength - at + 1);
-        if (opcode == nullptr) break;
-        at = static_cast<std::size_t>(static_cast<const std::byte*>(opcode) - begin);
-        if ((std::to_integer<unsigned>(begin[at + 1]) & 0xC7U) != 0x05) continue;
-        result.push_back(address + at + kLength + static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(begin + at + 2)}));
+    constexpr std::size_t kUsual = 64;  // bytes of code for each, or more
+    result.reserve(code.size() / kUsual);
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(code.data());
+    const auto add = [&](std::size_t at) {
+        const auto displacement = static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(bytes + at + 2)});
+        result.push_back(address + at + kLength + displacement);
+    };
+    std::size_t at = 0;
+    for (; at + kLaneBytes + kLength <= code.size(); at += kLaneBytes) {
+        for_each_lane(takes_address(load_lanes<Bytes16>(bytes + at + 1), load_lanes<Bytes16>(bytes + at)),
+                      [&](std::size_t lane) { add(at + lane); });
     }
-    std::ranges::sort(result);
+    for (; at + kLength <= code.size(); ++at) {
+        if (takes_address<unsigned>(bytes[at + 1], bytes[at]) != 0) add(at);
+    }
+    bucket_sort(result, [](std::uint64_t target) { return target; });
     const auto repeated = std::ranges::unique(result);
     result.erase(repeated.begin(), repeated.end());
     return result;
@@ -216,9 +223,10 @@ void find_pointers(std::span<const std::byte> bytes, const Intervals& intervals,
 void find_immediates(std::span<const std::byte> code, const Intervals& intervals, const OnArrival& arrival) {
     if (intervals.empty() || code.size() < kValue) return;
     const std::size_t end = code.size() - kValue + 1;
-    const auto clusters = intervals.clusters();
+    const std::array<Intervals::Interval, 1> all{{{intervals.low(), intervals.low() + intervals.span()}}};
+    const auto clusters = intervals.clusters().empty() ? std::span<const Intervals::Interval>(all) : intervals.clusters();
     std::size_t at = 0;
-    for (; !clusters.empty() && at + kBlock <= end; at += kBlock) {
+    for (; intervals.span() < kMostSpan && at + kBlock <= end; at += kBlock) {
         if (may_lead_to(clusters, code.data() + at, 0, 0)) find_values<std::uint32_t, 1>(code, at, at + kBlock, intervals, arrival);
     }
     find_values<std::uint32_t, 1>(code, at, end, intervals, arrival);

@@ -31,7 +31,9 @@ class Intervals {
         return above_low < span_ && touches_block(above_low >> block_bits_);
     }
     // Whether one of them has an address in [first, last].
-    [[nodiscard]] bool touches(std::uint64_t first, std::uint64_t last) const;
+    [[nodiscard]] bool touches(std::uint64_t first, std::uint64_t last) const {
+        return !empty() && last >= low_ && (first < low_ || first - low_ < span_) && search(first, last);
+    }
     // All of them are within [low, low + span).
     [[nodiscard]] std::uint64_t low() const { return low_; }
     [[nodiscard]] std::uint64_t span() const { return span_; }
@@ -40,6 +42,7 @@ class Intervals {
 
    private:
     [[nodiscard]] std::optional<std::size_t> search(std::uint64_t address) const;
+    [[nodiscard]] bool search(std::uint64_t first, std::uint64_t last) const;
     [[nodiscard]] bool touches_block(std::uint64_t block) const {
         return ((blocks_[block / kWordBits] >> (block % kWordBits)) & 1U) != 0;
     }

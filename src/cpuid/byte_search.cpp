@@ -14,13 +14,16 @@ std::vector<std::size_t> find_byte_pairs(std::span<const std::byte> bytes, std::
     const std::byte* const at = bytes.data();
     const auto one = std::to_integer<std::uint8_t>(first);
     const auto two = std::to_integer<std::uint8_t>(second);
+    const auto pairs = [&](std::size_t i) {
+        return Bytes16(load_lanes<Bytes16>(at + i) == one) & Bytes16(load_lanes<Bytes16>(at + i + 1) == two);
+    };
     const std::size_t end = bytes.size() - 1;  // of where a pair can begin
     for (std::size_t block = 0; block < end; block += kBlock) {
         const std::size_t block_end = std::min(block + kBlock, end);
         if (block_end - block == kBlock) {
             Bytes16 any{};
-            for (std::size_t i = block; i < block_end; i += kLaneBytes) {
-                any |= Bytes16(load_lanes<Bytes16>(at + i) == one) & Bytes16(load_lanes<Bytes16>(at + i + 1) == two);
+            for (std::size_t i = block; i < block_end; i += 2 * kLaneBytes) {
+                any |= (pairs(i) | pairs(i + kLaneBytes));
             }
             if (!any_lane(any)) continue;
         }

@@ -62,7 +62,10 @@ const SwitchTables::Extremes& SwitchTables::extremes(Blocks& blocks, std::uint64
 bool SwitchTables::read(std::uint64_t table, const Intervals& intervals, const std::set<std::uint64_t>& objects,
                         std::uint64_t& budget, const OnArrival& arrival) {
     const auto content = image_.bytes_at(table);
-    if (!content) return true;
+    if (!content || content->size() < kEntry) return true;
+    // Nearly all that is named is something else.
+    const ElfImage::Segment* const first = image_.segment_at(target_of(table, entry_at(content->bytes().data())));
+    if (first == nullptr || !first->executable) return true;
     const auto next = objects.upper_bound(table);
     const std::uint64_t room = std::min(content->size(), next == objects.end() ? content->size() : *next - table);
     const std::byte* const entries = content->bytes().data();
@@ -70,8 +73,9 @@ bool SwitchTables::read(std::uint64_t table, const Intervals& intervals, const s
     std::uint64_t in_segment = 0;
     ElfImage::Segment code;  // where the last one led: most lead there, too
     for (std::uint64_t at = 0; at + kEntry <= room; at += kEntry) {
-        // Is there a whole block, all of which leads to this code and to none of the intervals?
-        if (blocks != nullptr && (in_segment + at) % kBlock == 0 && room - at >= kBlock && budget >= kBlock / kEntry) {
+        // Is there a whole block, all of which leads to this code and to none of the intervals? Asked only in what is a table,
+        // by its length, and not the first words of a function or of a text.
+        if (at >= kBlock && blocks != nullptr && (in_segment + at) % kBlock == 0 && room - at >= kBlock && budget >= kBlock / kEntry) {
             const Extremes& block = extremes(*blocks, in_segment + at);
             const std::uint64_t least = target_of(table, block.least), greatest = target_of(table, block.greatest);
             if (least <= greatest && least - code.address < code.size && greatest - code.address < code.size &&
