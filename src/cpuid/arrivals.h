@@ -30,15 +30,28 @@ class Intervals {
         const std::uint64_t above_low = address - low_;
         return above_low < span_ && touches_block(above_low >> block_bits_);
     }
+    // Whether one of them has an address in [first, last].
+    [[nodiscard]] bool touches(std::uint64_t first, std::uint64_t last) const {
+        return !empty() && last >= low_ && (first < low_ || first - low_ < span_) && search(first, last);
+    }
+    // All of them are within [low, low + span).
+    [[nodiscard]] std::uint64_t low() const { return low_; }
+    [[nodiscard]] std::uint64_t span() const { return span_; }
+    // A few stretches that hold all of them, with much room between; empty if they are too scattered for that.
+    [[nodiscard]] std::span<const Interval> clusters() const { return clusters_; }
 
    private:
     [[nodiscard]] std::optional<std::size_t> search(std::uint64_t address) const;
+    [[nodiscard]] bool search(std::uint64_t first, std::uint64_t last) const;
     [[nodiscard]] bool touches_block(std::uint64_t block) const {
         return ((blocks_[block / kWordBits] >> (block % kWordBits)) & 1U) != 0;
     }
 
     static constexpr unsigned kWordBits = 64;
+    void find_clusters();
+
     std::vector<Interval> intervals_;
+    std::vector<Interval> clusters_;
     std::uint64_t low_ = 0, span_ = 0;
     // Nearly every address that is asked for lies between the first interval and the last, and in none: a bit for each block
     // of the span says whether an interval touches it.
@@ -46,8 +59,8 @@ class Intervals {
     std::vector<std::uint64_t> blocks_;
 };
 
-// Called with the index of an interval that is led to; maybe more than once.
-using OnArrival = std::function<void(std::size_t index)>;
+// Called with the index of an interval that is led to, and with the address in it; maybe more than once.
+using OnArrival = std::function<void(std::size_t index, std::uint64_t target)>;
 
 // Near branches with 32-bit displacements, calls, XBEGIN, and LEA of a label, at any byte of the code.
 void find_long_arrivals(std::span<const std::byte> code, std::uint64_t address, const Intervals& intervals,

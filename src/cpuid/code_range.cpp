@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cpuid/bucket_sort.h"
+
 namespace cpulevel::cpuid {
 namespace {
 
@@ -31,8 +33,36 @@ void add_symbol_ranges(const ElfImage& image, std::vector<CodeRange>& ranges) {
     }
 }
 
+namespace {
+
+// Drops what is not code of the file. Nearly all is in the segment of the one before.
+void keep_code(const ElfImage& image, std::vector<CodeRange>& ranges) {
+    ElfImage::Segment segment;
+    std::erase_if(ranges, [&](const CodeRange& range) {
+        const std::uint64_t offset = range.start - segment.address;
+        if (offset < segment.size && range.end > range.start && range.end - range.start <= segment.size - offset) return false;
+        if (!image.code(range.start, range.end)) return true;
+        segment = *image.segment_at(range.start);
+        return false;
+    });
+}
+
+// Of what the tables of a file can name, mostly; what is reserved and not used costs nothing.
+std::size_t expected_ranges(const ElfImage& image) {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 20U, kFrameDescription = 24;  // bytes, a short one
+    std::uint64_t count = 0;
+    for (const ElfImage::Section& section : image.sections()) {
+        if (section.name == ".eh_frame") count += section.content.size() / kFrameDescription;
+        if (section.type == SHT_SYMTAB || section.type == SHT_DYNSYM) count += section.content.size() / sizeof(Elf32_Sym);
+    }
+    return std::min(count, kMost);
+}
+
+}  // namespace
+
 std::vector<CodeRange> code_ranges(const ElfImage& image) {
     std::vector<CodeRange> ranges;
+    ranges.reserve(expected_ranges(image));
     add_unwind_ranges(image, ranges);
     add_symbol_ranges(image, ranges);
     add_go_ranges(image, ranges);
@@ -42,8 +72,8 @@ std::vector<CodeRange> code_ranges(const ElfImage& image) {
             ranges.push_back({section->address, section->address + section->content.size()});
         }
     }
-    std::erase_if(ranges, [&](const CodeRange& range) { return !image.code(range.start, range.end); });
-    std::sort(ranges.begin(), ranges.end());
+    keep_code(image, ranges);
+    bucket_sort(ranges, [](const CodeRange& range) { return range.start; });
     ranges.erase(std::unique(ranges.begin(), ranges.end()), ranges.end());
     return ranges;
 }

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 
+#include "cpuid/plain_length.h"
+
 // Capstone's cs.c names the entry points of every architecture that it knows, so a static link would bring in all of
 // them: 6.7 MB, and 77,000 relocations that a static-pie applies at each start (0.9 ms, measured). We need x86 only.
 // These definitions stand in the same object as the code that needs Capstone, so the linker has them before it opens
@@ -139,20 +141,32 @@ bool disassemble(csh handle, cs_insn* slot, std::span<const std::byte> bytes, st
 }  // namespace
 
 std::optional<Instruction> Decoder::decode(std::span<const std::byte> bytes, std::uint64_t address) {
+    const Prefixes prefixes = read_prefixes(bytes, mode_);
+    const unsigned length = plain_length(bytes, prefixes);
+    return length == 0 ? decode_surely(bytes, address) : describe(bytes.first(length), prefixes, address);
+}
+
+std::optional<Instruction> Decoder::decode_surely(std::span<const std::byte> bytes, std::uint64_t address) {
     cs_insn* const slot = engine_->length_slot;
     if (!disassemble(engine_->lengths, slot, bytes, address)) return std::nullopt;
     const unsigned length = slot->size;
     if (length == 0 || length > kMaximumInstructionLength || length > bytes.size()) return std::nullopt;
-
     const auto whole = bytes.first(length);
-    const Prefixes prefixes = read_prefixes(whole, mode_);
+    return describe(whole, read_prefixes(whole, mode_), address);
+}
+
+// What an instruction does, of which Capstone has said that it is one and how long it is.
+std::optional<Instruction> Decoder::describe(std::span<const std::byte> whole, const Prefixes& prefixes,
+                                             std::uint64_t address) const {
+    const auto length = static_cast<unsigned>(whole.size());
     const Opcode opcode(whole, prefixes.count);
     // Legal, but no compiler writes it: more likely data.
     if (prefixes.idle_rex) return std::nullopt;
     // UD0 and UD1 have an operand, which Capstone 4 does not count.
     if (opcode.byte(0) == 0x0F && (opcode.byte(1) == 0xB9 || opcode.byte(1) == 0xFF)) return std::nullopt;
 
-    Instruction instruction{.length = length, .flow = Flow::next, .target = {}, .cpuid_opcode = {}, .loads_eax = {}};
+    Instruction instruction{
+        .length = length, .opcode_at = prefixes.count, .flow = Flow::next, .target = {}, .cpuid_opcode = {}, .loads_eax = {}};
 
     const Branch branch = classify(opcode);
     instruction.flow = branch.flow;
@@ -174,7 +188,7 @@ std::optional<Instruction> Decoder::decode(std::span<const std::byte> bytes, std
     instruction.system_call = mode_ == CodeMode::bits64 ? opcode.byte(0) == 0x0F && opcode.byte(1) == 0x05
                                                         : opcode.byte(0) == 0xCD && opcode.byte(1) == 0x80;
     const bool plain = prefixes.count == 0;
-    const bool wide = prefixes.count == 1 && prefixes.rex_w && bytes[0] == std::byte{0x48};
+    const bool wide = prefixes.count == 1 && prefixes.rex_w && whole[0] == std::byte{0x48};
     if ((plain && opcode.byte(0) == 0xB8 && length == 5) ||
         ((plain || wide) && opcode.byte(0) == 0xC7 && opcode.byte(1) == 0xC0)) {
         const std::int64_t value = last_bytes(whole, 4);

@@ -1,4 +1,5 @@
-// Instruction boundaries and control flow of x86 code, by Capstone's decoder (docs/decisions/004-decoder.md).
+// Instruction boundaries and control flow of x86 code, by Capstone's decoder (docs/decisions/004-decoder.md). Most lengths come from
+// a table that is proven to hold Capstone's answers (plain_length.h).
 //
 // The site finder overwrites program bytes on this decoder's word, so it answers nothing rather than a guess: what
 // Capstone does not know, what it is known to measure wrongly, and what Intel and AMD decode differently is
@@ -25,7 +26,8 @@ enum class Flow : std::uint8_t {
 };
 
 struct Instruction {
-    unsigned length = 0;  // bytes, prefixes included
+    unsigned length = 0;     // bytes, prefixes included
+    unsigned opcode_at = 0;  // behind the prefixes
     Flow flow = Flow::next;
     std::optional<std::uint64_t> target;      // of a direct branch or call
     std::optional<unsigned> cpuid_opcode;     // offset of 0F, if this is a CPUID instruction
@@ -40,10 +42,15 @@ class Decoder {
     // The instruction at the start of `bytes`, which stands at `address`; nothing if it is not certainly one.
     [[nodiscard]] std::optional<Instruction> decode(std::span<const std::byte> bytes, std::uint64_t address);
 
+    // The same answer, always from Capstone itself: for what will be overwritten. Ten times as slow.
+    [[nodiscard]] std::optional<Instruction> decode_surely(std::span<const std::byte> bytes, std::uint64_t address);
+
     // Whether the instruction may write any part of RAX. Slower: asks for operands.
     [[nodiscard]] bool writes_eax(std::span<const std::byte> bytes, std::uint64_t address);
 
    private:
+    [[nodiscard]] std::optional<Instruction> describe(std::span<const std::byte> whole, const Prefixes& prefixes,
+                                                      std::uint64_t address) const;
     struct Engine;
     struct Close {
         void operator()(Engine* engine) const;

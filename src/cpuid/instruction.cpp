@@ -20,7 +20,8 @@ Prefixes read_prefixes(std::span<const std::byte> bytes, CodeMode mode) {
             case 0x66: prefixes.operand_size = true; break;
             case 0x67: prefixes.address_size = true; break;
             case 0xF0: prefixes.lock = true; break;
-            case 0x26: case 0x2E: case 0x36: case 0x3E: case 0x64: case 0x65: case 0xF2: case 0xF3: break;
+            case 0x26: case 0x2E: case 0x36: case 0x3E: case 0x64: case 0x65: break;
+            case 0xF2: case 0xF3: prefixes.repeat = true; break;
             default: return prefixes;
         }
         prefixes.idle_rex = prefixes.idle_rex || after_rex;

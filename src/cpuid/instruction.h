@@ -30,6 +30,7 @@ struct Prefixes {
     bool operand_size = false;  // 66
     bool address_size = false;  // 67
     bool lock = false;          // F0
+    bool repeat = false;        // F2 or F3
     bool rex_w = false;         // a REX prefix that counts (directly before the opcode) with W set
     bool idle_rex = false;      // a REX prefix that the CPU ignores, because another prefix follows it
 };

@@ -1,12 +1,10 @@
 #include "cpuid/patch_finder.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
 
-#include "cpuid/arrivals.h"
 #include "cpuid/movable.h"
 
 namespace cpulevel::cpuid {
@@ -35,7 +33,7 @@ enum class IndirectJump : std::uint8_t { none, through_memory, through_register 
 // FF /4; a far one (FF /5) counts as one through a register: we know nothing of where it leads.
 IndirectJump indirect_jump(const Instruction& instruction, std::span<const std::byte> bytes) {
     if (instruction.flow != Flow::jump || instruction.target) return IndirectJump::none;
-    const unsigned prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64).count;
+    const unsigned prefixes = instruction.opcode_at;
     if (instruction.length < prefixes + 2) return IndirectJump::through_register;
     const auto modrm = std::to_integer<unsigned>(bytes[prefixes + 1]);
     const bool memory = (modrm >> 6U) != 3 && ((modrm >> 3U) & 7U) == 4;
@@ -44,7 +42,7 @@ IndirectJump indirect_jump(const Instruction& instruction, std::span<const std::
 
 // MOVSXD of an element of an array of four-byte integers, without a displacement: how a PIC switch reads its table.
 bool loads_table_entry(const Instruction& instruction, std::span<const std::byte> bytes) {
-    const unsigned prefixes = read_prefixes(bytes.first(instruction.length), CodeMode::bits64).count;
+    const unsigned prefixes = instruction.opcode_at;
     if (instruction.length != prefixes + 3 || bytes[prefixes] != std::byte{0x63}) return false;
     const auto modrm = std::to_integer<unsigned>(bytes[prefixes + 1]);
     const auto sib = std::to_integer<unsigned>(bytes[prefixes + 2]);
@@ -55,8 +53,7 @@ bool loads_table_entry(const Instruction& instruction, std::span<const std::byte
 std::optional<std::uint64_t> taken_address(const Instruction& instruction, std::span<const std::byte> bytes,
                                            std::uint64_t address) {
     const auto whole = bytes.first(instruction.length);
-    const unsigned prefixes = read_prefixes(whole, CodeMode::bits64).count;
-    if (prefixes >= whole.size() || whole[prefixes] != std::byte{0x8D}) return std::nullopt;
+    if (instruction.opcode_at >= whole.size() || whole[instruction.opcode_at] != std::byte{0x8D}) return std::nullopt;
     const auto moved = movable(whole);
     if (!moved || !moved->rip_displacement) return std::nullopt;
     const auto displacement = ByteView(whole).read<std::int32_t>(*moved->rip_displacement);
@@ -230,7 +227,7 @@ class Finder {
         std::size_t length = SitePatch::kSiteLength;
         while (length < SitePatch::kJumpLength) {
             const auto behind = rest.subspan(length);
-            const auto instruction = decoder_.decode(behind, candidate.site.address + length);
+            const auto instruction = decoder_.decode_surely(behind, candidate.site.address + length);
             if (!instruction || !add_moved(patch, length, *instruction, behind)) {
                 return candidate.refuse(PatchRefusal::immovable);
             }
@@ -248,7 +245,7 @@ class Finder {
     };
 
     // The same with what stands before the site.
-    static void prepare_before(Candidate& candidate, std::span<const Past> past) {
+    void prepare_before(Candidate& candidate, std::span<const Past> past) {
         SitePatch patch;
         std::size_t lead = 0;
         std::size_t first = past.size();
@@ -263,7 +260,9 @@ class Finder {
         candidate.first_length = past[first].instruction.length;
         std::size_t at = 0;
         for (; first != past.size(); ++first) {
-            if (!add_moved(patch, at, past[first].instruction, past[first].bytes)) {
+            const auto instruction = decoder_.decode_surely(past[first].bytes, candidate.site.address - lead + at);
+            if (!instruction || instruction->length != past[first].instruction.length ||
+                !add_moved(patch, at, *instruction, past[first].bytes)) {
                 return candidate.refuse(PatchRefusal::immovable);
             }
             at += past[first].instruction.length;
@@ -327,97 +326,26 @@ class Finder {
         }
     }
 
-    // The same bytes at several addresses, or scanned once for each of thousands of headers, are no linker's work.
-    [[nodiscard]] bool headers_overlap() const {
-        std::uint64_t left = question_.file_size;
-        const auto take = [&](std::uint64_t size) {
-            const bool fits = size <= left;
-            left -= fits ? size : 0;
-            return fits;
-        };
-        return !std::ranges::all_of(question_.image.segments(), take, &ElfImage::Segment::size) ||
-               !std::ranges::all_of(question_.image.sections(), [&](const ElfImage::Section& section) {
-                   return section.type != SHT_SYMTAB || take(section.content.size());
-               });
-    }
-
     void refuse_raw_arrivals() {
-        std::vector<std::size_t> index;
-        const Intervals intervals = interiors(index);
-        if (intervals.empty()) return;
-        if (headers_overlap()) {
-            for (const std::size_t at : index) candidates_[at].refuse(PatchRefusal::undecoded);
-            return;
-        }
-        const auto refuse_as = [&](PatchRefusal reason) {
-            return [&, reason](std::size_t at) { candidates_[index[at]].refuse(reason); };
-        };
-        for (const ElfImage::Segment& segment : question_.image.segments()) {
-            const auto content = question_.image.bytes_at(segment.address);
-            if (!content) continue;
-            const auto bytes = content->bytes();
-            find_pointers(bytes, intervals, refuse_as(PatchRefusal::anchor));
-            if (!segment.executable) continue;
-            find_long_arrivals(bytes, segment.address, intervals, refuse_as(PatchRefusal::branch_target));
-            if (question_.image.type() == ET_EXEC) {
-                find_immediates(bytes, intervals, refuse_as(PatchRefusal::branch_target));
-            }
-            for (const std::size_t at : index) {
-                Candidate& each = candidates_[at];
-                if (each.site.address - segment.address >= segment.size) continue;
-                if (has_short_arrival(bytes, segment.address, interior(each), each.known_begin, each.known_end)) {
-                    each.refuse(PatchRefusal::branch_target);
-                }
-            }
-        }
-        for (const ElfImage::Section& section : question_.image.sections()) {
-            if (section.type != SHT_SYMTAB) continue;  // the only symbol table that no segment holds
-            find_pointers(section.content.bytes(), intervals, refuse_as(PatchRefusal::anchor));
+        for (Candidate& each : candidates_) {
+            if (each.refusal) continue;
+            const auto refusal = question_.arrivals.refusal(
+                {.interior = interior(each), .known_begin = each.known_begin, .known_end = each.known_end});
+            if (refusal) each.refuse(*refusal);
         }
     }
 
-    // Only where it matters: in a large file there are a million LEA instructions, most of them of data.
     void refuse_switch_targets() {
         std::vector<std::size_t> index;
         const Intervals intervals = interiors(index);
         if (std::ranges::none_of(index, [&](std::size_t at) { return candidates_[at].has_switch; })) return;
-        for (const ElfImage::Segment& segment : question_.image.segments()) {
-            const auto code = question_.image.bytes_at(segment.address);
-            if (!segment.executable || !code) continue;
-            for (const std::uint64_t table : lea_targets(code->bytes(), segment.address)) {
-                if (read_table(table, intervals, index)) continue;
-                for (const std::size_t at : index) {
-                    if (candidates_[at].has_switch) candidates_[at].refuse(PatchRefusal::indirect_jump);
-                }
-                return;
-            }
+        const bool enough = question_.tables.find(intervals, objects_, budget_, [&](std::size_t at, std::uint64_t) {
+            candidates_[index[at]].refuse(PatchRefusal::branch_target);
+        });
+        if (enough) return;
+        for (const std::size_t at : index) {
+            if (candidates_[at].has_switch) candidates_[at].refuse(PatchRefusal::indirect_jump);
         }
-    }
-
-    // Takes what stands at an address for a table of distances to code, as far as they lead to code, and not beyond the next
-    // object that believed code takes the address of: tables often stand side by side. False: too much.
-    bool read_table(std::uint64_t table, const Intervals& intervals, const std::vector<std::size_t>& index) {
-        const auto content = question_.image.bytes_at(table);
-        if (!content) return true;
-        const auto next = objects_.upper_bound(table);
-        const std::uint64_t room = std::min(content->size(), next == objects_.end() ? content->size() : *next - table);
-        const std::byte* const entries = content->bytes().data();
-        ElfImage::Segment code;  // where the last one led: most lead there, too
-        for (std::uint64_t at = 0; at + sizeof(std::int32_t) <= room; at += sizeof(std::int32_t)) {
-            std::int32_t entry = 0;
-            std::memcpy(&entry, entries + at, sizeof entry);
-            const std::uint64_t target = table + static_cast<std::uint64_t>(std::int64_t{entry});
-            if (target - code.address >= code.size) {
-                const ElfImage::Segment* const segment = question_.image.segment_at(target);
-                if (segment == nullptr || !segment->executable) return true;
-                code = *segment;
-            }
-            if (budget_ == 0) return false;
-            --budget_;
-            if (!intervals.is_near(target)) continue;
-            if (const auto found = intervals.find(target)) candidates_[index[*found]].refuse(PatchRefusal::branch_target);
-        }
-        return true;
     }
 
     Decoder& decoder_;
@@ -438,7 +366,7 @@ bool proves_itself(Decoder& decoder, const SitePatch& patch) {
     bool has_site = false;
     for (std::size_t at = 0; at < bytes.size();) {
         const auto rest = bytes.subspan(at);
-        const auto instruction = decoder.decode(rest, at);
+        const auto instruction = decoder.decode_surely(rest, at);
         if (!instruction || instruction->length > rest.size()) return false;
         if (at == patch.site) {
             has_site = is_site(*instruction, rest) && instruction->length == SitePatch::kSiteLength;

@@ -30,13 +30,16 @@
 #include "cpuid/code_range.h"
 #include "cpuid/decoder.h"
 #include "cpuid/elf_image.h"
+#include "cpuid/raw_arrivals.h"
 #include "cpuid/site_finder.h"
+#include "cpuid/switch_tables.h"
 
 namespace cpulevel::cpuid {
 
 struct PatchQuestion {
     const ElfImage& image;
-    std::uint64_t file_size = 0;           // bytes
+    RawArrivals& arrivals;                 // at least at these sites
+    SwitchTables& tables;
     std::span<const Site> sites;           // CPUID or SYSCALL, by address
     std::span<const CodeRange> ranges;     // code_ranges(image)
     std::span<const CodeRange> believed;   // of those, what was found consistent; sorted

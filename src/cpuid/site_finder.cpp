@@ -1,9 +1,10 @@
 #include "cpuid/site_finder.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <set>
 
+#include "cpuid/byte_search.h"
 #include "cpuid/code_range.h"
 #include "cpuid/decoder.h"
 #include "cpuid/elf_image.h"
@@ -20,14 +21,8 @@ constexpr std::uint64_t kBudgetPerByte = 4;
 // Addresses in a segment where `first` stands with `second` behind it.
 std::vector<std::uint64_t> find_pairs(const ElfImage::Segment& segment, std::span<const std::byte> bytes, std::byte first,
                                       std::byte second) {
-    std::vector<std::uint64_t> found;
-    const std::byte* const begin = bytes.data();
-    const std::byte* const end = begin + bytes.size();
-    for (const std::byte* at = begin; at != end; ++at) {
-        at = static_cast<const std::byte*>(std::memchr(at, std::to_integer<int>(first), static_cast<std::size_t>(end - at)));
-        if (at == nullptr) break;
-        if (at + 1 != end && at[1] == second) found.push_back(segment.address + static_cast<std::uint64_t>(at - begin));
-    }
+    std::vector<std::uint64_t> found = find_byte_pairs(bytes, first, second);
+    for (std::uint64_t& place : found) place += segment.address;
     return found;
 }
 
@@ -68,15 +63,21 @@ Layout layout_of(const ElfImage& image) {
 class Scan {
    public:
     Scan(const ElfImage& image, std::uint64_t file_size, Decoder decoder)
-        : image_(image), file_size_(file_size), decoder_(std::move(decoder)), ranges_(code_ranges(image)) {}
+        : image_(image), file_size_(file_size), decoder_(std::move(decoder)) {}
 
     SiteScan run() {
         result_.build_id = image_.build_id();
         result_.layout = layout_of(image_);
         for (const ElfImage::Segment& segment : image_.segments()) {
-            if (!segment.executable) continue;
-            budget_ += kBudgetPerByte * segment.size;
-            scan_segment(segment);
+            if (segment.executable) find_candidates(segment);
+        }
+        // Nine of ten files have no such bytes, and where their functions are does not matter then.
+        if (std::ranges::any_of(parts_, [](const Part& part) { return !part.candidates.empty() || !part.system_calls.empty(); })) {
+            ranges_ = code_ranges(image_);
+        }
+        for (const Part& part : parts_) {
+            budget_ += kBudgetPerByte * part.segment.size;
+            scan_part(part);
         }
         for (const std::uint64_t call : mapping_calls_) result_.mmap_calls.push_back(place(call));
         find_all_patches();
@@ -84,12 +85,32 @@ class Scan {
     }
 
    private:
+    // An executable segment, and where in it decoding may find something; sorted.
+    struct Part {
+        const ElfImage::Segment& segment;
+        ByteView code;
+        std::vector<std::uint64_t> candidates;
+        std::vector<std::uint64_t> system_calls;
+    };
+
+    void find_candidates(const ElfImage::Segment& segment) {
+        const auto code = image_.code(segment.address, segment.address + segment.size);
+        if (!code) return;
+        Part part{segment, *code, find_pairs(segment, code->bytes(), std::byte{0x0F}, std::byte{0xA2}), {}};
+        if (image_.may_be_dynamic_loader()) part.system_calls = find_mapping_hints(segment, code->bytes(), image_.mode());
+        parts_.push_back(std::move(part));
+    }
+
     // What stands behind a site is moved where it can be; else what stands before it.
     void find_all_patches() {
+        const std::array<const std::vector<Site>*, 2> all_sites{&result_.sites, &result_.mmap_calls};
+        RawArrivals arrivals(image_, file_size_, all_sites);
+        SwitchTables tables(image_);
         const auto ask = [&](std::span<const Site> sites, bool before, std::span<const SitePatch> taken) {
             return find_patches(decoder_,
                                 {.image = image_,
-                                 .file_size = file_size_,
+                                 .arrivals = arrivals,
+                                 .tables = tables,
                                  .sites = sites,
                                  .ranges = ranges_,
                                  .believed = believed_,
@@ -114,13 +135,8 @@ class Scan {
         result_.map_call_patches = ask(result_.mmap_calls, false, result_.patches).patches;
     }
 
-    void scan_segment(const ElfImage::Segment& segment) {
-        const auto code = image_.code(segment.address, segment.address + segment.size);
-        if (!code) return;
-        const auto candidates = find_pairs(segment, code->bytes(), std::byte{0x0F}, std::byte{0xA2});
-        std::vector<std::uint64_t> system_calls;
-        if (image_.may_be_dynamic_loader()) system_calls = find_mapping_hints(segment, code->bytes(), image_.mode());
-
+    void scan_part(const Part& part) {
+        const auto& [segment, code, candidates, system_calls] = part;
         // Overlapping ranges make one stretch. Both lists are sorted, so one walk suffices.
         auto candidate = candidates.begin();
         auto system_call = system_calls.begin();
@@ -137,7 +153,7 @@ class Scan {
             if (inside != candidate || calls_inside) {
                 examine({.code = *image_.code(first->start, end),
                          .address = first->start,
-                         .segment = *code,
+                         .segment = code,
                          .segment_address = segment.address,
                          .ranges = {first, last},
                          .candidates = {inside, candidate},
@@ -171,6 +187,7 @@ class Scan {
     const ElfImage& image_;
     std::uint64_t file_size_;
     Decoder decoder_;
+    std::vector<Part> parts_;
     std::vector<CodeRange> ranges_;
     std::vector<CodeRange> believed_;  // of those that were examined
     std::uint64_t budget_ = 0;

@@ -142,6 +142,7 @@ void add_unwind_ranges(const ElfImage& image, std::vector<CodeRange>& ranges) {
     const unsigned pointer_size = image.pointer_size();
     const std::uint64_t mask = pointer_size == 8 ? ~std::uint64_t{0} : std::uint64_t{0xFFFFFFFF};
     std::map<std::uint64_t, std::optional<unsigned>> encodings;  // by the CIE's offset
+    auto cie = encodings.end();                                  // of the last FDE: the next one's, mostly
 
     std::uint64_t next = 0;
     for (;;) {
@@ -166,7 +167,7 @@ void add_unwind_ranges(const ElfImage& image, std::vector<CodeRange>& ranges) {
             continue;
         }
         if (*id > id_at) continue;
-        const auto cie = encodings.find(id_at - *id);
+        if (cie == encodings.end() || cie->first != id_at - *id) cie = encodings.find(id_at - *id);
         if (cie == encodings.end() || !cie->second) continue;
         const unsigned encoding = *cie->second;
         const unsigned relative = encoding & 0xF0U;

@@ -76,7 +76,7 @@ TEST(Arrivals, EveryDirectBranchFromAnyByteIsFound) {
         const auto list = random_intervals(random, code.size());
         const Intervals intervals(list);
         Found found;
-        find_long_arrivals(code, kAddress, intervals, [&](std::size_t index) { found.insert(index); });
+        find_long_arrivals(code, kAddress, intervals, [&](std::size_t index, std::uint64_t) { found.insert(index); });
         for (std::size_t index = 0; index < list.size(); ++index) {
             if (has_short_arrival(code, kAddress, list[index], 0, 0)) found.insert(index);
         }
@@ -102,7 +102,7 @@ TEST(Arrivals, LongOnesAreThoseOfTheirDefinition) {
         const auto list = random_intervals(random, code.size());
         plant_displacements(random, code);
         Found found;
-        find_long_arrivals(code, kAddress, Intervals(list), [&](std::size_t index) { found.insert(index); });
+        find_long_arrivals(code, kAddress, Intervals(list), [&](std::size_t index, std::uint64_t) { found.insert(index); });
         Found expected;
         for (std::size_t at = 1; at + 4 <= code.size(); ++at) {
             const auto before = std::to_integer<unsigned>(code[at - 1]);
@@ -141,22 +141,128 @@ TEST(Intervals, AnyAddressFromAnySpan) {
     }
 }
 
+TEST(Intervals, TouchesWhatNaiveOnesTouch) {
+    std::mt19937 random(25);
+    for (int round = 0; round < 300; ++round) {
+        const auto list = random_intervals(random, 1000);
+        const Intervals intervals(list);
+        const std::uint64_t first = kAddress - 100 + random() % 1200;
+        const std::uint64_t last = first + random() % (round % 2 == 0 ? 20 : 300);
+        EXPECT_EQ(intervals.touches(first, last), std::ranges::any_of(list, [&](const Intervals::Interval& each) {
+            return each.begin <= last && each.end > first;
+        }));
+    }
+    EXPECT_FALSE(Intervals({}).touches(0, ~std::uint64_t{0}));
+}
+
+TEST(Intervals, ClustersHoldAllOrThereAreNone) {
+    std::mt19937_64 random(26);
+    unsigned with = 0, without = 0;
+    for (int round = 0; round < 300; ++round) {
+        std::vector<Intervals::Interval> list;
+        std::uint64_t at = random() >> 16U;
+        for (unsigned left = 1 + static_cast<unsigned>(random() % 8); left > 0; --left) {
+            list.push_back({at, at + 1 + random() % 19});
+            at = list.back().end + (std::uint64_t{1} << (4 + random() % 20));
+        }
+        const Intervals intervals(list);
+        const auto clusters = intervals.clusters();
+        ++(clusters.empty() ? without : with);
+        for (const Intervals::Interval& each : list) {
+            EXPECT_TRUE(clusters.empty() || std::ranges::any_of(clusters, [&](const Intervals::Interval& cluster) {
+                return cluster.begin <= each.begin && each.end <= cluster.end;
+            }));
+        }
+    }
+    EXPECT_GT(with, 20U);
+    EXPECT_GT(without, 20U);
+}
+
+// In one cluster, in several, and scattered too much for clusters; around the middle and the ends of 32 bits.
 TEST(Arrivals, PointersAndImmediates) {
-    std::mt19937 random(22);
-    const std::vector<Intervals::Interval> list{{0x401001, 0x401007}, {0x401100, 0x401101}, {0x402003, 0x402010}};
-    const Intervals intervals(list);
-    for (int round = 0; round < 200; ++round) {
-        std::vector<std::byte> bytes(64);
-        const std::size_t at = random() % 57;
-        const std::uint64_t value = 0x401000 + (random() % 2 == 0 ? random() % 0x10 : random() % 0x1020);
-        std::memcpy(&bytes[at], &value, sizeof value);
-        Found pointers;
-        Found immediates;
-        find_pointers(bytes, intervals, [&](std::size_t index) { pointers.insert(index); });
-        find_immediates(bytes, intervals, [&](std::size_t index) { immediates.insert(index); });
-        const auto index = naive_find(list, value);
-        EXPECT_EQ(pointers, index && at % 4 == 0 ? Found{*index} : Found{});
-        EXPECT_EQ(immediates, index ? Found{*index} : Found{});
+    std::mt19937_64 random(22);
+    unsigned hits = 0;
+    for (unsigned round = 0; round < 3000; ++round) {
+        const std::uint64_t base = std::array<std::uint64_t, 4>{0x401000, 0x7fff'f000, 0xffff'f000, 0x7fff'ffff'f000}[round % 4];
+        const std::uint64_t stride = std::array<std::uint64_t, 4>{0x100, 0xff01, 0x300'1001, 0x4000'0001}[random() % 4];
+        std::vector<Intervals::Interval> list;
+        for (unsigned i = 0; i < 1 + round % 5; ++i) list.push_back({base + i * stride + 1, base + i * stride + 1 + 1 + random() % 19});
+        const Intervals intervals(list);
+        std::vector<std::byte> bytes(8 + random() % 600);
+        for (std::byte& each : bytes) each = static_cast<std::byte>(random() % 2 == 0 ? 0 : random());
+        for (unsigned planted = 0; planted < 3; ++planted) {
+            const std::size_t at = random() % (bytes.size() - 7);
+            const std::uint64_t value = list[random() % list.size()].begin - 2 + random() % 0x18;
+            std::memcpy(&bytes[at], &value, random() % 2 == 0 ? 4 : 8);
+        }
+        Found pointers, immediates, expected_pointers, expected_immediates;
+        find_pointers(bytes, intervals, [&](std::size_t index, std::uint64_t value) {
+            EXPECT_EQ(naive_find(list, value), index);
+            pointers.insert(index);
+        });
+        find_immediates(bytes, intervals, [&](std::size_t index, std::uint64_t value) {
+            EXPECT_EQ(naive_find(list, value), index);
+            immediates.insert(index);
+        });
+        for (std::size_t at = 0; at + 4 <= bytes.size(); ++at) {
+            if (const auto index = naive_find(list, read<std::uint32_t>(bytes, at))) expected_immediates.insert(*index);
+            if (at % 4 != 0 || at + 8 > bytes.size()) continue;
+            if (const auto index = naive_find(list, read<std::uint64_t>(bytes, at))) expected_pointers.insert(*index);
+        }
+        EXPECT_EQ(pointers, expected_pointers) << round;
+        EXPECT_EQ(immediates, expected_immediates) << round;
+        hits += static_cast<unsigned>(pointers.size() + immediates.size());
+    }
+    EXPECT_GT(hits, 1000U);
+}
+
+// Sites far from the code that leads to them, some in reach and some not, and few enough for clusters.
+TEST(Arrivals, LongOnesFromFarAway) {
+    std::mt19937_64 random(27);
+    std::size_t arrivals = 0;
+    for (unsigned round = 0; round < 2000; ++round) {
+        const std::uint64_t address = std::uint64_t{1} << (20 + random() % 30);
+        std::vector<std::byte> code(200 + random() % 1000);
+        for (std::byte& each : code) each = static_cast<std::byte>(random() % 3 == 0 ? 0xE8 : random());
+        std::vector<Intervals::Interval> list;
+        std::uint64_t at = address - 0x10000 + (std::uint64_t{1} << (random() % 33));
+        for (unsigned i = 0; i < 1 + round % 5; ++i) {
+            list.push_back({at, at + 1 + random() % 19});
+            at = list.back().end + (std::uint64_t{1} << (random() % 24));
+        }
+        for (unsigned planted = 0; planted < 4; ++planted) {
+            const std::size_t place = 2 + random() % (code.size() - 6);
+            const auto target = list[random() % list.size()].begin + random() % 19;
+            const auto displacement = static_cast<std::uint32_t>(target - address - place - 4);
+            std::memcpy(&code[place], &displacement, sizeof displacement);
+            code[place - 1] = std::byte{0xE9};
+        }
+        Found found, expected;
+        find_long_arrivals(code, address, Intervals(list), [&](std::size_t index, std::uint64_t) { found.insert(index); });
+        for (std::size_t place = 1; place + 4 <= code.size(); ++place) {
+            const auto before = std::to_integer<unsigned>(code[place - 1]);
+            const auto second = place >= 2 ? std::to_integer<unsigned>(code[place - 2]) : 0U;
+            const bool leads = (before & 0xFEU) == 0xE8 || (second == 0x0F && (before & 0xF0U) == 0x80) ||
+                               (second == 0xC7 && before == 0xF8) || (second == 0x8D && (before & 0xC7U) == 5);
+            const auto target = address + place + 4 + static_cast<std::uint64_t>(std::int64_t{read<std::int32_t>(code, place)});
+            if (const auto index = naive_find(list, target); leads && index) expected.insert(*index);
+        }
+        EXPECT_EQ(found, expected) << round;
+        arrivals += expected.size();
+    }
+    EXPECT_GT(arrivals, 1000U);
+}
+
+TEST(Arrivals, LeaTargetsAreThoseOfTheirDefinition) {
+    std::mt19937 random(28);
+    for (int round = 0; round < 100; ++round) {
+        const auto code = random_code(random, random() % 400);
+        std::set<std::uint64_t> expected;
+        for (std::size_t at = 0; at + 6 <= code.size(); ++at) {
+            if (code[at] != std::byte{0x8D} || (std::to_integer<unsigned>(code[at + 1]) & 0xC7U) != 5) continue;
+            expected.insert(kAddress + at + 6 + static_cast<std::uint64_t>(std::int64_t{read<std::int32_t>(code, at + 2)}));
+        }
+        EXPECT_TRUE(std::ranges::equal(lea_targets(code, kAddress), expected));
     }
 }
 
