@@ -42,7 +42,7 @@ class Decoder {
     // The instruction at the start of `bytes`, which stands at `address`; nothing if it is not certainly one.
     [[nodiscard]] std::optional<Instruction> decode(std::span<const std::byte> bytes, std::uint64_t address);
 
-    // The same answer, always from Capstone itself: for what will be overwritten. Ten times as slow.
+    // The same answer, always from Capstone itself: for what will be overwritten. Some ten times as slow.
     [[nodiscard]] std::optional<Instruction> decode_surely(std::span<const std::byte> bytes, std::uint64_t address);
 
     // Whether the instruction may write any part of RAX. Slower: asks for operands.

@@ -1,6 +1,6 @@
 // The lengths of the instructions that most code consists of, from one small table.
 //
-// Capstone needs 200 ns for an instruction, most of it to write down its text, and the site finder asks for millions of lengths.
+// Capstone needs 200 ns for an instruction, much of it to write down its text, and the site finder asks for millions of lengths.
 // So the decoder asks here first. This is no second opinion but a faster way to Capstone's: whatever is answered here is what
 // Capstone answers, and whatever is not plain is left to it. Left to it on purpose, too: CPUID and system calls, so
 // that no site rests on this table (nor does what a patch moves: Decoder::decode_surely).

@@ -2,7 +2,7 @@
 // to code (patch_finder.h says why). Pure.
 //
 // The tables of a large library stand side by side, megabytes of them, and nothing in the file says where one ends. So each is read on
-// through those behind it, which is quadratic: libLLVM 15 has 80 million entries to read. Most of these are passed over
+// through those behind it, which is quadratic: libLLVM 15 has 45 million entries to read. Most of these are passed over
 // by blocks, of which the least and the greatest entry are kept: if both, taken from a table's address, lead to the same
 // stretch of code without a byte that moves in it, then all between them do.
 #pragma once
