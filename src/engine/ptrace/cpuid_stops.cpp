@@ -105,6 +105,14 @@ bool Supervisor::on_segmentation_fault(Thread& thread) {
     return true;
 }
 
+// So that no program's first question is a fault, which would force a signal: inside of a handler of SIGSEGV, or where that is blocked
+// or ignored, the program would lose what it has set up (signal_state.cpp).
+void Supervisor::learn_live_answers() {
+    if (policy_.method != CpuidMethod::faulting || policy_.table.empty()) return;
+    live_cpuid_.learn(policy_.cpuid);
+    if (live_cpuid_.learnt()) planter_.set_live_answers(live_cpuid_.recognised());
+}
+
 void Supervisor::answer_cpuid(Thread& thread, Registers& registers, unsigned length) {
     const std::uint32_t leaf = registers.cpuid_leaf();
     const auto real = [&](std::uint32_t live_leaf, std::uint32_t live_subleaf) {

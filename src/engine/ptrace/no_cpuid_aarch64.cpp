@@ -21,6 +21,7 @@ std::optional<PlantingCounts> Planter::take_over(pid_t, AddressSpace&, const Cod
 bool Planter::forget_live_answers(pid_t, const AddressSpace&, std::vector<ChangedByte>&) const { return true; }
 std::vector<std::uint64_t> Planter::live_sites(pid_t) { return {}; }
 void Planter::find_traps(pid_t, AddressSpace&) {}
+void Supervisor::learn_live_answers() {}
 bool Supervisor::start_quickly(Thread&, const Registers&, NewProgram&) { return false; }
 bool Supervisor::on_quick_trap(Thread&) { return false; }
 bool Supervisor::leave_quick_start(Thread&) { return false; }

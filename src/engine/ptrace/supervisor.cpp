@@ -64,6 +64,7 @@ std::uint64_t Supervisor::options() const {
 
 Result<void> Supervisor::seize(pid_t root) {
     own_filters_ = count_filters(::getpid()) + (policy_.watch_calls ? 1 : 0);
+    learn_live_answers();
     if (::ptrace(PTRACE_SEIZE, root, nullptr, std::bit_cast<void*>(options())) != 0) {
         const int error = errno;
         if (const pid_t tracer = tracer_of(root).value_or(0); tracer != 0) {

@@ -165,6 +165,7 @@ class Supervisor {
     bool start_restore_ignore(Thread& thread, int signal);
     bool start_remote_call(Thread& thread, const Registers& registers, Thread::Call call);
     void finish_remote_call(Thread& thread, const Registers& registers);
+    void learn_live_answers();
     // watched_calls.cpp
     void on_watched_call(Thread& thread);
     RemoteAddress find_gadget(pid_t pid, std::uint64_t vdso, bool is_32bit);

@@ -225,6 +225,7 @@ Result<TakenUp> Supervisor::take_up(const TakeUpOptions& options) {
     TakenUp done;
     std::vector<ChangedByte> changed;
     // What takes long, finding CPUID in files, is done before anything is stopped.
+    learn_live_answers();
     if (policy_.method != CpuidMethod::none) {
         PlantingCounts ignored;
         const std::array root{options.root};

@@ -22,6 +22,11 @@ for how in "" --trap-only; do
 done
 equal faults_for_it "fault.off=code 128 address (nil)" "$(grep fault.off= levelled)"
 
+# Answered from memory, CPUID leaves nothing behind, also in a handler of SIGSEGV or where that is blocked or ignored: of the first program
+# as of others. Beside it real faults, which reach the program.
+equal states_in_memory "$(segv_state)" "$(cpulevel run --level x86-64-v2 -- segv_state)"
+equal real_faults "$(faults)" "$(cpulevel run --level x86-64-v2 -- faults)"
+
 # A CPUID that faults forces a signal, which leaves its traces where SIGSEGV is blocked or ignored (docs/decisions/005): only what
 # is neither is compared. Filters: none of the program's own may kill for what levelling does.
 cat >states <<'END'
