@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE))
 from lab.boot import BOOT_SECONDS, MEMORY_MEGABYTES, BootResult, boot, build_initramfs  # noqa: E402
 from lab.case import BadCase, Case, read_cases  # noqa: E402
 from lab.machines import FLEET_OPTIONS, FLEETS, MACHINES, Machine  # noqa: E402
-from lab.nested import OUTER_MEGABYTES, SET_XCR0, firmware, outer_initramfs  # noqa: E402
+from lab.nested import OUTER_MEGABYTES, SET_XCR0, SILENCE_SECONDS, firmware, outer_initramfs  # noqa: E402
 from lab.packages import Packages, Unavailable  # noqa: E402
 
 VERDICTS = ("ok", "FAILED", "SKIPPED")
@@ -88,9 +88,18 @@ def run_round(machines: list[Machine], cases: list[Case], builds: dict[str, path
         started = machine.inside or machine
         if machine.inside:
             image = outer_initramfs(machine, image, builds[architecture.name], packages)
-        result = boot(started, packages.kernel(architecture.debian, started.kernel), image,
-                      BOOT_SECONDS + sum(case.seconds for case in wanted),
-                      megabytes=OUTER_MEGABYTES if machine.inside else MEMORY_MEGABYTES)
+        def start() -> BootResult:
+            return boot(started, packages.kernel(architecture.debian, started.kernel), image,
+                        BOOT_SECONDS + sum(case.seconds for case in wanted),
+                        megabytes=OUTER_MEGABYTES if machine.inside else MEMORY_MEGABYTES,
+                        silence=SILENCE_SECONDS if machine.inside else None)
+
+        result = start()
+        if machine.inside and not result.finished:
+            # No program can stop a kernel: that is the emulation's. It is told, and tried once more.
+            print(f"         {machine.name}: stood still after {result.seconds:.0f} s, started again; its last lines:")
+            print("".join(f"    | {line}\n" for line in result.console.splitlines()[-10:]), end="", flush=True)
+            result = start()
         if keep:
             (keep / f"{machine.name}.console").write_text(result.console)
             for name, data in result.files.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import pathlib
+import select
 import subprocess
 import tempfile
 import time
@@ -83,8 +84,9 @@ def kernel_arguments(machine: Machine) -> str:
 
 
 def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
-         disks: Sequence[pathlib.Path] = (), megabytes: int = MEMORY_MEGABYTES) -> BootResult:
-    """`disks` are files that the guest has as /dev/vda, /dev/vdb...; it needs the modules virtio_pci and virtio_blk for them."""
+         disks: Sequence[pathlib.Path] = (), megabytes: int = MEMORY_MEGABYTES, silence: int | None = None) -> BootResult:
+    """`disks` are files that the guest has as /dev/vda, /dev/vdb...; it needs the modules virtio_pci and virtio_blk for them.
+    A machine that writes nothing for `silence` seconds is ended early."""
     image = kernel_image(machine, kernel)
     with tempfile.NamedTemporaryFile(prefix="cpulevel-lab-") as file:
         file.write(initramfs)
@@ -97,13 +99,26 @@ def boot(machine: Machine, kernel: pathlib.Path, initramfs: bytes, seconds: int,
         for disk in disks:
             command += ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"]
         start = time.monotonic()
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  timeout=seconds, check=False)
-            output = done.stdout
-        except subprocess.TimeoutExpired as late:
-            output = (late.stdout or b"") + b"\n(the machine was ended: its time was over)\n"
+        output = run_machine(command, start + seconds, silence)
     return read_console(output.decode(errors="replace"), time.monotonic() - start)
+
+
+def run_machine(command: list[str], until: float, silence: int | None) -> bytes:
+    output = bytearray()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as machine:
+        while True:
+            left = until - time.monotonic()
+            wait = left if silence is None else min(left, silence)
+            if wait <= 0 or not select.select([machine.stdout], [], [], wait)[0]:
+                why = "its time was over" if wait <= 0 or silence is None or left <= silence else f"silent for {silence} s"
+                output += f"\n(the machine was ended: {why})\n".encode()
+                machine.kill()
+                break
+            some = machine.stdout.read1(65536)
+            if not some:
+                break
+            output += some
+    return bytes(output)
 
 
 def read_console(console: str, seconds: float) -> BootResult:
