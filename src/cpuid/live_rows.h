@@ -1,8 +1,8 @@
-// LIVE fields from memory: what the CPUs that were asked so far answered, so that a stub need not execute CPUID for them.
+// LIVE fields from memory: what each CPU answered when it was asked, so that a stub need not execute CPUID for them.
 //
 // Where CPUID faults, each LIVE leaf that a program asks costs a stop: a glibc program does that many times before main
 // (leaf 1, and on Intel each subleaf of 4 and 0xB). The answers belong to a CPU and do not change, so an area has, for each
-// entry of its table that was asked before, what each CPU has answered; a stub finds out which CPU it is on (the limit of
+// entry of its table, what each CPU has answered; a stub finds out which CPU it is on (the limit of
 // segment 0x7b, as the vdso's getcpu does: arch/x86/include/asm/segment.h, __CPUNODE_SEG), and what is not known is asked.
 //
 // Only while somebody is attached: released, a process may move to other CPUs, and its stubs execute CPUID again, which does

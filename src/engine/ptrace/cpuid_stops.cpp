@@ -109,8 +109,7 @@ bool Supervisor::on_segmentation_fault(Thread& thread) {
 // or ignored, the program would lose what it has set up (signal_state.cpp).
 void Supervisor::learn_live_answers() {
     if (policy_.method != CpuidMethod::faulting || policy_.table.empty()) return;
-    live_cpuid_.learn(policy_.cpuid);
-    if (live_cpuid_.learnt()) planter_.set_live_answers(live_cpuid_.recognised());
+    planter_.set_live_answers(live_cpuid_.learn(policy_.cpuid));
 }
 
 void Supervisor::answer_cpuid(Thread& thread, Registers& registers, unsigned length) {
@@ -120,7 +119,6 @@ void Supervisor::answer_cpuid(Thread& thread, Registers& registers, unsigned len
         return live_cpuid_.ask(stat ? stat->processor : -1, live_leaf, live_subleaf);
     };
     const auto answer = policy_.cpuid.answer(leaf, registers.cpuid_subleaf(), real);
-    if (live_cpuid_.learnt() && policy_.method == CpuidMethod::faulting) planter_.set_live_answers(live_cpuid_.recognised());
     log_.cpuid_trap(thread.tid, value(registers.instruction()), leaf);
     registers.answer_cpuid(answer, length);
     registers.forget_syscall();

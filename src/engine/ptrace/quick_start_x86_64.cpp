@@ -11,8 +11,8 @@
 #include <ranges>
 #include <utility>
 
-#include "engine/ptrace/area_name_code.h"
 #include "engine/ptrace/new_program.h"
+#include "engine/ptrace/start_code.h"
 #include "engine/ptrace/supervisor.h"
 #include "engine/ptrace/tracee_installer.h"
 
@@ -47,11 +47,8 @@ QuickStub::QuickStub(RemoteAddress at, RemoteAddress entry, const Tasks& tasks) 
     }
     // Before the areas: R9 still has the filter's key (call_filter.h).
     if (tasks.arm_cpuid_faulting) {
-        code_.append({0xb8, 0x9e, 0, 0, 0,     // mov $158 (arch_prctl), %eax
-                0xbf, 0x12, 0x10, 0, 0,  // mov $ARCH_SET_CPUID, %edi
-                0x31, 0xf6,              // xor %esi, %esi
-                0x0f, 0x05,              // syscall
-                0x85, 0xc0});            // test %eax, %eax
+        append_arming(code_);
+        code_.append({0x85, 0xc0});  // test %eax, %eax
         fail_unless_zero();
     }
     // The last is the loader's, and the largest: where there is no room, nothing has been mapped yet.

@@ -8,8 +8,8 @@
 
 #include <algorithm>
 
-#include "engine/ptrace/area_name_code.h"
 #include "engine/ptrace/registers.h"
+#include "engine/ptrace/start_code.h"
 
 namespace cpulevel::engine::ptrace {
 
@@ -108,11 +108,10 @@ ExecStub::ExecStub(bool is_32bit, const Tasks& tasks, FilterCookie cookie)
         if (tasks_.set_aux_vector) code_.append({0xb8, 0x9d, 0, 0, 0,     // mov $157 (prctl), %eax
                                     0x0f, 0x05,              // syscall
                                     0x49, 0x89, 0xc4});      // mov %rax, %r12
-        if (tasks_.arm_cpuid_faulting) code_.append({0xb8, 0x9e, 0, 0, 0,      // mov $158 (arch_prctl), %eax
-                                        0xbf, low, high, 0, 0,    // mov $ARCH_SET_CPUID, %edi
-                                        0x31, 0xf6,               // xor %esi, %esi
-                                        0x0f, 0x05,               // syscall
-                                        0x49, 0x89, 0xc5});       // mov %rax, %r13
+        if (tasks_.arm_cpuid_faulting) {
+            append_arming(code_);
+            code_.append({0x49, 0x89, 0xc5});  // mov %rax, %r13
+        }
         constexpr std::array kKeepers{0xc6U, 0xc7U};  // mov %rax, %r14 and %r15
         for (std::size_t i = 0; map_areas && i < tasks_.areas.size(); ++i) {
             const AreaRequest& area = tasks_.areas[i];

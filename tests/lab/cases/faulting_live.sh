@@ -28,5 +28,8 @@ traps() { # PROGRAMS, all on one CPU
     tr -d ' \n' <report.json | grep -o '"cpuid_traps":[0-9]*' | cut -d: -f2
 }
 equal live_needs_no_stop 0 "$(traps 1)"
+# A program can go where the supervisor's own affinity does not let it run.
+taskset 1 cpulevel run --level level.json --report report.json -- taskset 2 print_cpuid 1 b >/dev/null
+equal live_beyond_our_affinity 0 "$(tr -d ' \n' <report.json | grep -o '"cpuid_traps":[0-9]*' | cut -d: -f2)"
 shown() { "$@" sh -c 'for mask in 1 2 1 2; do taskset $mask print_cpuid 1 b | sed "s/.*=[0-9a-f]* \([0-9a-f]*\) [0-9a-f]* /\1 /"; done'; }
 equal live_by_cpu "$(shown)" "$(shown cpulevel run --level level.json --)"

@@ -1,4 +1,4 @@
-// x86-64: a part of the code that a new program runs for us (ExecStub, QuickStub).
+// x86-64: what the two codes that a new program runs for us (ExecStub, QuickStub) have in common.
 #pragma once
 
 #include "engine/ptrace/code_bytes.h"
@@ -17,6 +17,15 @@ void append_area_name(CodeBytes<kMost>& code, std::uint64_t size) {
     code.append_number(kSetVma, 4);
     code.append({0xb8, 0x9d, 0, 0, 0,  // mov $157 (prctl), %eax
                  0x0f, 0x05});         // syscall
+}
+
+// arch_prctl(ARCH_SET_CPUID, 0), with the call filter's key in R9; the result is in RAX.
+template <std::size_t kMost>
+void append_arming(CodeBytes<kMost>& code) {
+    code.append({0xb8, 0x9e, 0, 0, 0,     // mov $158 (arch_prctl), %eax
+                 0xbf, 0x12, 0x10, 0, 0,  // mov $ARCH_SET_CPUID, %edi
+                 0x31, 0xf6,              // xor %esi, %esi
+                 0x0f, 0x05});            // syscall
 }
 
 }  // namespace cpulevel::engine::ptrace
